@@ -1,0 +1,1 @@
+"""The deployment: from a request to a server that runs the image."""

@@ -1,0 +1,1 @@
+"""What cloud-init reads: the metadata and the file system that carries it."""

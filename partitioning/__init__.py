@@ -1,0 +1,1 @@
+"""Disks and what stands on them. Knows nothing of requests, HTTP or messages."""

@@ -1,0 +1,225 @@
+"""The one gate for external commands: an argument list, a clean environment, limits, and an end.
+
+Nothing in this project starts a process in any other way. Every command is logged so that it can be
+pasted into a shell.
+"""
+
+import contextlib
+import logging
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from partitioning.errors import ExplainedError
+
+log = logging.getLogger(__name__)
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_READ_SIZE = 65536
+_STDERR_KEPT = 65536
+_KILL_WAIT = 10.0
+
+
+class CommandError(ExplainedError):
+    """An external command could not do its work."""
+
+
+class CommandMissing(CommandError):
+    """The tool is not installed."""
+
+
+class CommandTimedOut(CommandError):
+    """The command ran longer, or was silent longer, than it may."""
+
+
+class CommandFailed(CommandError):
+    """The command ended with an exit code that means failure."""
+
+    def __init__(self, message: str, *, detail: str, hint: str, code: int, stderr: str) -> None:
+        """Keep the exit code and what the command wrote to standard error."""
+        super().__init__(message, detail=detail, hint=hint)
+        self.code = code
+        self.stderr = stderr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what a command may use, set by prlimit(1) before the command starts."""
+
+    address_space: int | None = None
+    """Bytes of virtual memory."""
+    cpu_seconds: int | None = None
+
+    def prefix(self) -> list[str]:
+        """Give the words that stand before the command."""
+        words = []
+        if self.address_space is not None:
+            words.append(f"--as={self.address_space}")
+        if self.cpu_seconds is not None:
+            words.append(f"--cpu={self.cpu_seconds}")
+        return ["prlimit", *words, "--"] if words else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a command that was let run to its end left behind."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+@dataclass(slots=True)
+class _Watch:
+    """When to give up: a limit on the whole, and one on silence (seconds)."""
+
+    timeout: float
+    silence: float | None
+    started: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+
+    def remaining(self) -> float:
+        now = time.monotonic()
+        left = self.started + self.timeout - now
+        return left if self.silence is None else min(left, self.heard + self.silence - now)
+
+
+def available(tool: str) -> bool:
+    """Tell whether ``tool`` is installed."""
+    return shutil.which(tool, path=_PATH) is not None
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    silence: float | None = None,
+    ok_codes: Sequence[int] = (0,),
+    pass_fds: Sequence[int] = (),
+    limits: Limits | None = None,
+    stdin: bytes = b"",
+    on_stdout: Callable[[bytes], None] | None = None,
+) -> Completed:
+    """Run a command to its end and return what it printed.
+
+    ``timeout`` bounds the whole run and ``silence`` the time without output, both in seconds.
+    ``on_stdout`` is called with each piece of standard output as it comes; then ``stdout`` stays empty.
+    ``stdin`` has to be small (it is written in one go before anything is read).
+    Raises CommandMissing, CommandTimedOut, and CommandFailed for an exit code not in ``ok_codes``.
+    """
+    if not available(argv[0]):
+        raise CommandMissing(
+            f"The tool {argv[0]} is not installed.",
+            detail=f"It is needed to run: {shlex.join(argv)}",
+            hint=f"Install the package that brings {argv[0]} and try again.",
+        )
+    full = [*(limits or Limits()).prefix(), *argv]
+    log.info("running: %s", shlex.join(full))
+    process = subprocess.Popen(
+        full,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=tuple(pass_fds),
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        _feed(process, stdin)
+        completed = _collect(process, _Watch(timeout, silence), argv, on_stdout)
+    finally:
+        _kill(process)
+    if completed.code not in ok_codes:
+        raise _failure(argv, completed)
+    return completed
+
+
+def _environment() -> dict[str, str]:
+    # qemu-img keeps an arena per thread without the last one, and then runs into its memory limit.
+    return {"PATH": _PATH, "LC_ALL": "C.UTF-8", "LVM_SUPPRESS_FD_WARNINGS": "1", "MALLOC_ARENA_MAX": "3"}
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    pipe = _pipe(process.stdin)
+    with contextlib.suppress(BrokenPipeError), pipe:
+        pipe.write(data)
+
+
+def _collect(
+    process: subprocess.Popen[bytes],
+    watch: _Watch,
+    argv: Sequence[str],
+    on_stdout: Callable[[bytes], None] | None,
+) -> Completed:
+    out, err = bytearray(), bytearray()
+
+    def take_stdout(piece: bytes) -> None:
+        if on_stdout is None:
+            out.extend(piece)
+        else:
+            on_stdout(piece)
+
+    def take_stderr(piece: bytes) -> None:
+        err.extend(piece)
+        del err[:-_STDERR_KEPT]
+
+    stdout, stderr = _pipe(process.stdout), _pipe(process.stderr)
+    with selectors.DefaultSelector() as selector, stdout, stderr:
+        selector.register(stdout, selectors.EVENT_READ, take_stdout)
+        selector.register(stderr, selectors.EVENT_READ, take_stderr)
+        while selector.get_map():
+            ready = selector.select(max(0.0, watch.remaining()))
+            if not ready and watch.remaining() <= 0:
+                raise _timed_out(argv, watch)
+            for key, _ in ready:
+                piece = os.read(key.fd, _READ_SIZE)
+                watch.heard = time.monotonic()
+                key.data(piece) if piece else selector.unregister(key.fileobj)
+    try:
+        code = process.wait(max(0.1, watch.remaining()))
+    except subprocess.TimeoutExpired:
+        raise _timed_out(argv, watch) from None
+    return Completed(code=code, stdout=bytes(out), stderr=err.decode(errors="replace").strip())
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise AssertionError("the process was started with a pipe here")
+    return stream
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # A process that waits on a dead disk ignores even SIGKILL; the agent must not wait with it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_KILL_WAIT)
+
+
+def _timed_out(argv: Sequence[str], watch: _Watch) -> CommandTimedOut:
+    seconds = time.monotonic() - watch.started
+    return CommandTimedOut(
+        f"The command {argv[0]} did not end in time.",
+        detail=f"It was stopped after {seconds:.0f} s: {shlex.join(argv)}",
+        hint="Look for a disk or a mount that no longer answers (dmesg), then try again.",
+    )
+
+
+def _failure(argv: Sequence[str], completed: Completed) -> CommandFailed:
+    how = f"signal {-completed.code}" if completed.code < 0 else f"exit code {completed.code}"
+    said = completed.stderr or "it said nothing on standard error"
+    return CommandFailed(
+        f"The command {argv[0]} failed ({how}).",
+        detail=f"{shlex.join(argv)}: {said}",
+        hint="Run the command by hand to see more.",
+        code=completed.code,
+        stderr=completed.stderr,
+    )

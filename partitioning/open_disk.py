@@ -1,0 +1,268 @@
+"""A disk, opened exclusively and kept open for as long as anything is done to it."""
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from partitioning.errors import DiskBusy, DiskNotFound, DiskReadError, DiskUnsuitable, DiskWriteError
+from partitioning.zeroing import punch_zeroes
+
+# linux/fs.h
+_BLKROGET = 0x125E
+_BLKFLSBUF = 0x1261
+_BLKSSZGET = 0x1268
+_BLKGETSIZE64 = 0x80081272
+
+_LOCK_WAIT = 10.0
+_LOCK_POLL = 0.1
+_ZERO_PIECE = 4 << 20
+
+DEFAULT_SECTOR_SIZE = 512
+
+_DISK_FAULT_HINT = (
+    "Look at the kernel's log (dmesg) and at the disk's health (smartctl), then use another disk."
+)
+
+
+class OpenDisk:
+    """A block device or a regular file that is treated as a disk. Offsets and sizes are bytes.
+
+    It is a ByteStore. A read error is a DiskReadError, a write error a DiskWriteError.
+    """
+
+    def __init__(self, path: Path, fd: int, *, size: int, sector_size: int, is_block_device: bool) -> None:
+        """Take over an open file descriptor; use ``open_exclusively`` to get one."""
+        self.path = path
+        self.fd = fd
+        self.sector_size = sector_size
+        self.is_block_device = is_block_device
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._size
+
+    def pread(self, length: int, offset: int) -> bytes:
+        """Return exactly ``length`` bytes at ``offset``."""
+        pieces = []
+        while length > 0:
+            try:
+                piece = os.pread(self.fd, length, offset)
+            except OSError as error:
+                raise self._read_error(offset, os.strerror(error.errno or 0)) from error
+            if not piece:
+                raise self._read_error(offset, "it ends there")
+            pieces.append(piece)
+            length -= len(piece)
+            offset += len(piece)
+        return b"".join(pieces)
+
+    def pwrite(self, data: bytes, offset: int) -> None:
+        """Write all of ``data`` at ``offset``."""
+        if offset < 0 or offset + len(data) > self._size:
+            raise self._write_error(offset, f"{len(data)} bytes there are past the end of the disk")
+        view = memoryview(data)
+        while view:
+            try:
+                written = os.pwrite(self.fd, view, offset)
+            except OSError as error:
+                raise self._write_error(offset, os.strerror(error.errno or 0)) from error
+            view = view[written:]
+            offset += written
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make ``length`` bytes at ``offset`` read as zero, the fast way where there is one."""
+        if offset < 0 or length < 0 or offset + length > self._size:
+            raise self._write_error(offset, f"{length} bytes there are past the end of the disk")
+        start = -(-offset // self.sector_size) * self.sector_size
+        end = (offset + length) // self.sector_size * self.sector_size
+        if start >= end or not self._punch(start, end - start):
+            self._write_zeroes(offset, length)
+            return
+        self._write_zeroes(offset, start - offset)
+        self._write_zeroes(end, offset + length - end)
+
+    def flush(self) -> None:
+        """Wait until everything written is on the medium; an error of any earlier write shows here."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise DiskWriteError(
+                f"Writing to {self.path} failed.",
+                detail=f"The kernel reported at flush: {os.strerror(error.errno or 0)}.",
+                hint=_DISK_FAULT_HINT,
+            ) from error
+
+    def drop_cache(self) -> None:
+        """Forget what is cached, so that the next read comes from the medium. Flush first."""
+        if self.is_block_device and os.geteuid() == 0:
+            fcntl.ioctl(self.fd, _BLKFLSBUF)
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def _punch(self, offset: int, length: int) -> bool:
+        try:
+            return punch_zeroes(self.fd, offset, length)
+        except OSError as error:
+            raise self._write_error(offset, os.strerror(error.errno or 0)) from error
+
+    def _write_zeroes(self, offset: int, length: int) -> None:
+        end = offset + length
+        zeroes = bytes(min(_ZERO_PIECE, length))
+        while offset < end:
+            piece = zeroes[: end - offset]
+            self.pwrite(piece, offset)
+            offset += len(piece)
+
+    def _read_error(self, offset: int, why: str) -> DiskReadError:
+        return DiskReadError(
+            f"Reading from {self.path} failed.",
+            detail=f"At byte {offset}: {why}.",
+            hint=_DISK_FAULT_HINT,
+        )
+
+    def _write_error(self, offset: int, why: str) -> DiskWriteError:
+        return DiskWriteError(
+            f"Writing to {self.path} failed.",
+            detail=f"At byte {offset}: {why}.",
+            hint=_DISK_FAULT_HINT,
+        )
+
+
+@contextmanager
+def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[OpenDisk]:
+    """Open the disk at ``path`` so that nobody else can mount, assemble or lock it meanwhile.
+
+    A block device is opened with O_EXCL (the kernel then refuses mounts, md, dm and swap) and locked with
+    flock (udev then leaves it alone: systemd's "Locking Block Device Access"). A regular file is locked.
+    ``sector_size`` is for regular files only; a block device knows its own.
+    Raises DiskNotFound, DiskUnsuitable or DiskBusy.
+    """
+    mode = _mode(path)
+    exclusive = os.O_EXCL if stat.S_ISBLK(mode) else 0
+    fd = _open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
+    try:
+        _lock(path, fd)
+        yield _describe(path, fd, sector_size)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def open_for_reading(path: Path, *, sector_size: int | None = None) -> Iterator[OpenDisk]:
+    """Open the disk at ``path`` to look at it; nothing can be written through it."""
+    _mode(path)
+    fd = _open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield _describe(path, fd, sector_size)
+    finally:
+        os.close(fd)
+
+
+def _mode(path: Path) -> int:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise DiskNotFound(
+            f"There is no disk at {path}.",
+            detail=f"{os.strerror(error.errno or 0)}.",
+            hint="See which disks there are with: byoi-agent disks",
+        ) from error
+    if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
+        raise DiskUnsuitable(
+            f"{path} is not a disk.",
+            detail="It is neither a block device nor a regular file.",
+            hint="See which disks there are with: byoi-agent disks",
+        )
+    return mode
+
+
+def _open(path: Path, flags: int) -> int:
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            return os.open(path, flags)
+        except OSError as error:
+            # mdadm and others look at a disk with O_EXCL for a moment when it appears.
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise _open_error(path, error) from error
+        time.sleep(_LOCK_POLL)
+
+
+def _open_error(path: Path, error: OSError) -> DiskBusy | DiskUnsuitable:
+    why = os.strerror(error.errno or 0)
+    if error.errno == errno.EBUSY:
+        return DiskBusy(
+            f"The disk {path} is in use.",
+            detail=f"It could not be opened exclusively within {_LOCK_WAIT:.0f} s: {why}.",
+            hint="Stop what holds it; if nothing is listed, it may be an imported ZFS pool, multipath or bcache.",
+        )
+    return DiskUnsuitable(
+        f"The disk {path} can not be opened.",
+        detail=f"{why}.",
+        hint="Run as root; check that the disk answers (dmesg) and is not write protected.",
+    )
+
+
+def _lock(path: Path, fd: int) -> None:
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise DiskBusy(
+                    f"The disk {path} is in use.",
+                    detail=f"Another process has kept it locked (flock) for {_LOCK_WAIT:.0f} s.",
+                    hint="Wait for that process to end, or stop it. See it with: lslocks",
+                ) from None
+            time.sleep(_LOCK_POLL)
+        else:
+            return
+
+
+def _describe(path: Path, fd: int, sector_size: int | None) -> OpenDisk:
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode):
+        size, sector = status.st_size, sector_size or DEFAULT_SECTOR_SIZE
+    else:
+        size, sector = _ioctl_u64(fd, _BLKGETSIZE64), _ioctl_int(fd, _BLKSSZGET)
+        _check_block_device(path, fd, sector, sector_size)
+    if size == 0 or size % sector:
+        raise DiskUnsuitable(
+            f"{path} can not serve as a disk.",
+            detail=f"Its size, {size} bytes, is not a positive multiple of its sector size, {sector} bytes.",
+            hint="Choose another disk, or give the file the size of a disk: truncate -s 10G FILE",
+        )
+    return OpenDisk(path, fd, size=size, sector_size=sector, is_block_device=stat.S_ISBLK(status.st_mode))
+
+
+def _check_block_device(path: Path, fd: int, sector: int, wanted: int | None) -> None:
+    if wanted not in (None, sector):
+        raise DiskUnsuitable(
+            f"The disk {path} has sectors of {sector} bytes, not {wanted}.",
+            detail="A sector size can be chosen for regular files only.",
+            hint="Leave the sector size out.",
+        )
+    if _ioctl_int(fd, _BLKROGET):
+        raise DiskUnsuitable(
+            f"The disk {path} is read-only.",
+            detail="The kernel marks the device read-only.",
+            hint="Remove the write protection (blockdev --setrw, or a switch), or choose another disk.",
+        )
+
+
+def _ioctl_int(fd: int, request: int) -> int:
+    value: int = struct.unpack("i", fcntl.ioctl(fd, request, bytes(4)))[0]
+    return value
+
+
+def _ioctl_u64(fd: int, request: int) -> int:
+    value: int = struct.unpack("Q", fcntl.ioctl(fd, request, bytes(8)))[0]
+    return value
