@@ -1,0 +1,1 @@
+"""What a deployment tells, and those who listen to it."""

@@ -1,0 +1,92 @@
+"""What can happen in a deployment, as values."""
+
+from dataclasses import dataclass
+
+from agent.exit_codes import ExitCode
+from agent.status import DiskStatus, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step begins; ``title`` says in words what it does."""
+
+    step: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step has ended well."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The current step has come further."""
+
+    step: str
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth saying that is neither a warning nor progress."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the operator should know, which does not stop the deployment."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskChosen:
+    """The disk has been chosen."""
+
+    disk: DiskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SumKnown:
+    """The sum of what was downloaded is known."""
+
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskTouched:
+    """From now on the disk is not what it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The deployment has ended badly."""
+
+    message: str
+    detail: str
+    hint: str
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The deployment is done."""
+
+
+Event = (
+    StepStarted
+    | StepFinished
+    | Progressed
+    | Note
+    | Warned
+    | DiskChosen
+    | SumKnown
+    | DiskTouched
+    | Failed
+    | Finished
+)

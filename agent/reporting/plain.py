@@ -1,0 +1,81 @@
+"""Plain lines: for a serial console, a log file, or a pipe. A line every few seconds, never a bar."""
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from agent.reporting import events
+from agent.reporting.sizes import human_size, human_time
+from agent.status import Progress, Status
+
+_INTERVAL = 5.0
+
+
+class PlainLines:
+    """Writes what happens as sentences, one a line."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to ``stream``."""
+        self._stream = stream
+        self._clock = clock
+        self._last_progress = clock()
+
+    def handle(self, event: events.Event, status: Status) -> None:
+        """Write the line for ``event``, if it has one."""
+        text = (
+            self._progress_line(event) if isinstance(event, events.Progressed) else event_line(event, status)
+        )
+        if text is not None:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+
+    def _progress_line(self, event: events.Progressed) -> str | None:
+        moment = self._clock()
+        if moment - self._last_progress < _INTERVAL:
+            return None
+        self._last_progress = moment
+        return f"  {progress_words(event.progress)}"
+
+
+def event_line(event: events.Event, status: Status) -> str | None:
+    """Give the line a person reads for ``event``; None where there is nothing to say."""
+    match event:
+        case events.StepStarted(_, title):
+            return f"{title} ..."
+        case events.StepFinished(_, seconds):
+            return f"  done in {seconds:.1f} s" if seconds >= 1 else None
+        case events.Note(text):
+            return f"  {text}"
+        case events.Warned(text):
+            return f"Warning: {text}"
+        case events.Finished():
+            return done_line(status)
+        case events.Failed():
+            return failure_text(event, status)
+    return None
+
+
+def progress_words(progress: Progress) -> str:
+    """Give progress in words: how much, of how much, how fast, how long still."""
+    words = human_size(progress.bytes_done)
+    if progress.bytes_total:
+        percent = 100 * progress.bytes_done // progress.bytes_total
+        words += f" of {human_size(progress.bytes_total)} ({percent} %)"
+    words += f", {human_size(progress.bytes_per_second)}/s"
+    if progress.eta_seconds is not None:
+        words += f", {human_time(progress.eta_seconds)} left"
+    return words
+
+
+def done_line(status: Status) -> str:
+    """Say that it is done, and on which disk."""
+    return f"Done: the image is on {status.disk.path}." if status.disk else "Done."
+
+
+def failure_text(event: events.Failed, status: Status) -> str:
+    """Say what went wrong, what state the disk is in, and what to do."""
+    lines = [f"Error: {event.message}", f"  {event.detail}"]
+    if status.disk is not None:
+        state = "was changed and does not boot" if status.disk_touched else "was not changed"
+        lines.append(f"  The disk {status.disk.path} {state}.")
+    return "\n".join([*lines, f"  What to do: {event.hint}"])

@@ -1,0 +1,39 @@
+"""Rate and remaining time from how many bytes were done when."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from agent.status import Progress
+
+_WINDOW = 10.0
+
+
+class Rate:
+    """Turns byte counts into Progress; the rate is that of the last ten seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin at zero bytes, now."""
+        self._clock = clock
+        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
+
+    def progress(self, done: int, total: int | None) -> Progress:
+        """Note that ``done`` bytes of ``total`` are done."""
+        moment = self._clock()
+        if done < self._samples[-1][1]:
+            # The work began again (a server that can not resume): what was before says nothing now.
+            self._samples.clear()
+        self._samples.append((moment, done))
+        while len(self._samples) > 2 and moment - self._samples[1][0] > _WINDOW:
+            self._samples.popleft()
+        per_second = self._per_second()
+        return Progress(
+            bytes_done=done,
+            bytes_total=total,
+            bytes_per_second=round(per_second),
+            eta_seconds=None if total is None or per_second < 1 else round((total - done) / per_second),
+        )
+
+    def _per_second(self) -> float:
+        (first_moment, first), (last_moment, last) = self._samples[0], self._samples[-1]
+        return (last - first) / (last_moment - first_moment) if last_moment > first_moment else 0.0

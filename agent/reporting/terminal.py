@@ -1,0 +1,69 @@
+"""A terminal: a line a step, and a progress bar with rate and remaining time below it."""
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+
+from agent.reporting import events
+from agent.reporting.plain import event_line
+from agent.status import Status
+
+
+class Terminal:
+    """Shows what happens on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw on ``console``."""
+        self._console = console
+        self._bars: Bars | None = None
+        self._task: TaskID | None = None
+
+    def handle(self, event: events.Event, status: Status) -> None:
+        """Show ``event``."""
+        match event:
+            case events.Progressed(_, progress):
+                self._move_bar(progress.bytes_done, progress.bytes_total)
+            case events.StepFinished() | events.Failed() | events.Finished():
+                self._remove_bar()
+        line = event_line(event, status)
+        if line is not None:
+            self._console.print(line, style=_style(event), highlight=False, markup=False, soft_wrap=True)
+
+    def _move_bar(self, done: int, total: int | None) -> None:
+        if self._bars is None:
+            self._bars = Bars(
+                TextColumn(" "),
+                BarColumn(),
+                DownloadColumn(binary_units=True),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+            self._task = self._bars.add_task("", total=total)
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, total=total)
+
+    def _remove_bar(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = self._task = None
+
+
+def _style(event: events.Event) -> str:
+    match event:
+        case events.Failed():
+            return "bold red"
+        case events.Warned():
+            return "yellow"
+        case events.Finished():
+            return "bold green"
+    return ""

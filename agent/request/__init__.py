@@ -1,0 +1,1 @@
+"""The deployment request: its fields, its rules, and how it is read."""

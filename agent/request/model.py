@@ -1,0 +1,238 @@
+"""The deployment request as frozen values.
+
+The names outside are those of the documented request (``URL``, ``checkSumType``, …); a program that
+speaks to OVHcloud's API sends the same object. What the agent adds of its own stands in ``options``.
+"""
+
+import re
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from agent import messages
+from agent.request import ssh_keys
+
+
+class ImageType(StrEnum):
+    """The image types this version writes."""
+
+    QCOW2 = "qcow2"
+    RAW = "raw"
+
+
+class CheckSumType(StrEnum):
+    """The digests a request may name."""
+
+    MD5 = "md5"
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+    SHA512 = "sha512"
+
+    @property
+    def hex_digits(self) -> int:
+        """How many hexadecimal digits a sum of this kind has."""
+        return {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}[self.value]
+
+
+class BootType(StrEnum):
+    """How the server's firmware is to start the disk."""
+
+    AUTO = "auto"
+    LEGACY = "legacy"
+    UEFI = "uefi"
+
+
+class Staging(StrEnum):
+    """Where the image is kept between the network and the disk."""
+
+    AUTO = "auto"
+    MEMORY = "memory"
+
+
+class Erase(StrEnum):
+    """What is erased before the image is written."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# Set by the agent itself; another value would break resuming, or the length check.
+_RESERVED_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-length", "if-range", "range", "transfer-encoding"}
+)
+
+
+def _check_http_url(value: str) -> str:
+    if any(ord(c) <= 0x20 or ord(c) == 0x7F for c in value):
+        raise ValueError("it holds white space or control characters")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("only http and https are known")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    return value
+
+
+def _check_header_name(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("it is not the name of an HTTP header")
+    if value.lower() in _RESERVED_HEADERS:
+        raise ValueError(f"the agent sets {value} itself")
+    return value
+
+
+def _check_header_value(value: str) -> str:
+    if any((ord(c) < 0x20 and c != "\t") or ord(c) == 0x7F or ord(c) > 0xFF for c in value):
+        raise ValueError("it holds characters that a header can not carry")
+    return value
+
+
+def _check_hostname(value: str) -> str:
+    if len(value) > 253 or not all(_LABEL.fullmatch(label) for label in value.split(".")):
+        raise ValueError("it is not a host name (letters, digits and hyphens, in labels of at most 63)")
+    return value
+
+
+def _check_absolute_path(value: str) -> str:
+    if "\0" in value or not PurePosixPath(value).is_absolute():
+        raise ValueError("it is not an absolute path")
+    return value
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+
+class HttpHeader(_Part):
+    """One header that is sent with the download. The value is a secret."""
+
+    key: Annotated[str, AfterValidator(_check_header_name)]
+    value: Annotated[str, AfterValidator(_check_header_value)] = Field(repr=False)
+
+
+class UserMetadata(_Part):
+    """One entry of the ConfigDrive's ``meta``."""
+
+    key: Annotated[str, Field(min_length=1)]
+    value: str
+
+
+class ConfigDriveRequest(_Part):
+    """What the ConfigDrive is to hold; with ``enable`` false no partition is made."""
+
+    enable: bool
+    hostname: Annotated[str, AfterValidator(_check_hostname)] | None = None
+    ssh_key: Annotated[str, AfterValidator(ssh_keys.check)] | None = Field(
+        default=None, description="One or more OpenSSH public keys, one a line."
+    )
+    user_data: str | None = Field(
+        default=None, repr=False, description="A script or cloud-config; stored byte for byte. A secret."
+    )
+    user_metadatas: tuple[UserMetadata, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _keys_once(self) -> Self:
+        keys = [entry.key for entry in self.user_metadatas]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"userMetadatas holds the key {key} more than once")
+        return self
+
+
+class Options(_Part):
+    """What the agent adds of its own. Each field has a flag of the same name on the command line."""
+
+    boot_type: BootType = Field(
+        default=BootType.AUTO, strict=False, description="auto: what this system booted with."
+    )
+    disk: Annotated[str, AfterValidator(_check_absolute_path)] | None = Field(
+        default=None, description="Names the target directly: a block device or a regular file."
+    )
+    sector_size: Literal[512, 4096] | None = Field(
+        default=None, description="Logical sector size in bytes, when the disk is a regular file."
+    )
+    staging: Staging = Field(
+        default=Staging.AUTO, strict=False, description="Where the image is kept: in memory."
+    )
+    erase: Erase = Field(
+        default=Erase.QUICK, strict=False, description="quick: old signatures. full: the whole disk."
+    )
+    verify: bool = Field(
+        default=False, description="Read everything back from the disk and compare it with the image."
+    )
+    reboot: bool | None = Field(default=None, description="Reboot when done. By hand the default is no.")
+    proxy: Annotated[str, AfterValidator(_check_http_url)] | None = Field(
+        default=None, repr=False, description="Proxy for the download; otherwise the usual variables apply."
+    )
+    ca_file: Annotated[str, AfterValidator(_check_absolute_path)] | None = Field(
+        default=None, description="Certificates (PEM) that the download's server is checked against."
+    )
+    fetch_retries: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=6,
+        description="How often in a row the download is taken up again without a new byte arriving.",
+    )
+    stall_timeout: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=60, description="Seconds without data after which the connection is given up."
+    )
+    service_name: Annotated[str, Field(min_length=1, max_length=253)] | None = Field(
+        default=None, description="The server's name in the status; the default is this system's host name."
+    )
+
+
+class Request(_Part):
+    """One deployment request."""
+
+    url: Annotated[str, AfterValidator(_check_http_url)] = Field(
+        alias="URL",
+        repr=False,
+        description="Where the image is: http or https. User info and query are secrets.",
+    )
+    type: ImageType = Field(strict=False)
+    check_sum: str | None = None
+    check_sum_type: CheckSumType | None = Field(default=None, strict=False)
+    description: Annotated[str, Field(max_length=1000)] | None = None
+    disk_group_id: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Absent, null or 0 means the default group."
+    )
+    http_header: tuple[HttpHeader, ...] = Field(default=(), strict=False)
+    configdrive: ConfigDriveRequest | None = None
+    options: Options = Field(default_factory=Options)
+
+    @model_validator(mode="after")
+    def _sum_is_complete(self) -> Self:
+        if (self.check_sum is None) != (self.check_sum_type is None):
+            raise ValueError(messages.CHECKSUM_PAIR)
+        if self.check_sum is not None and self.check_sum_type is not None:
+            digits = self.check_sum_type.hex_digits
+            if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", self.check_sum):
+                raise ValueError(f"checkSum: a {self.check_sum_type} sum has {digits} hexadecimal digits")
+        return self
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if self.options.disk is not None and self.disk_group_id:
+            raise ValueError("diskGroupId and options.disk both name a target: give one of them")
+        return self
+
+    @property
+    def wants_configdrive(self) -> bool:
+        """Tell whether a ConfigDrive is to be made."""
+        return self.configdrive is not None and self.configdrive.enable
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of the request."""
+    schema = Request.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

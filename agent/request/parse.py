@@ -1,0 +1,82 @@
+"""From JSON text to a request, or to an error that names the field."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from agent import messages
+from agent.errors import RequestError
+from agent.request.model import CheckSumType, ImageType, Request
+
+JsonObject = dict[str, Any]
+
+_HINT = "The request's fields are described in docs/request.md."
+
+
+def load_json(text: bytes) -> JsonObject:
+    """Read one JSON object; a key that stands twice in an object is an error."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique)
+    except _DuplicateKey as error:
+        raise _error(f"The request is wrong: {error.key} stands in it twice.", "") from None
+    except (ValueError, RecursionError) as error:
+        where = (
+            f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        )
+        raise _error("The request is not valid JSON.", f"It could not be read as JSON{where}.") from None
+    if not isinstance(value, dict):
+        raise _error("The request is wrong: it is not a JSON object.", "")
+    return value
+
+
+def parse(document: Mapping[str, Any]) -> Request:
+    """Turn a JSON object into a Request; RequestError with the documented message where there is one."""
+    try:
+        return Request.model_validate(document)
+    except ValidationError as error:
+        raise _explain(document, error.errors(include_input=False, include_url=False)) from None
+
+
+class _DuplicateKey(Exception):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    result = {}
+    for key, value in pairs:
+        if key in result:
+            raise _DuplicateKey(key)
+        result[key] = value
+    return result
+
+
+def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> RequestError:
+    # The documented messages come first: programs look for them.
+    fields = {error["loc"][0] for error in errors if error["loc"]}
+    detail = "; ".join(_sentence(error) for error in errors) + "."
+    if "type" in fields and document.get("type") is not None:
+        known = ", ".join(ImageType)
+        return _error(messages.BAD_FORMAT, f"type: the types that can be written are {known}.")
+    if "checkSumType" in fields and isinstance(document.get("checkSumType"), str):
+        return _error(messages.BAD_CHECKSUM_TYPE, f"checkSumType: known are {', '.join(CheckSumType)}.")
+    if any(messages.CHECKSUM_PAIR in error["msg"] for error in errors):
+        return _error(messages.CHECKSUM_PAIR, "Of checkSum and checkSumType only one is given.")
+    return _error(f"The request is wrong: {_sentence(errors[0])}.", detail)
+
+
+def _sentence(error: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    what = {
+        "extra_forbidden": "there is no such field",
+        "missing": "this field is required",
+    }.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{place}: {what}" if place else what
+
+
+def _error(message: str, detail: str) -> RequestError:
+    return RequestError(message, detail=detail or message, hint=_HINT)
