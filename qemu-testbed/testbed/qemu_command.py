@@ -1,0 +1,111 @@
+"""Builds the QEMU command line of a virtual server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import TestbedError
+from .server_config import Bus, Disk, Firmware, ServerConfig
+
+QEMU = "qemu-system-x86_64"
+FIRMWARE_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+FIRMWARE_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+NETWORK_ID = "net0"
+_SATA_PORTS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPaths:
+    """The files that belong to one run of a server."""
+
+    qmp: Path
+    serial_socket: Path
+    serial_log: Path
+    variables: Path
+
+
+def qemu_arguments(config: ServerConfig, paths: RunPaths, *, acceleration: tuple[str, ...], terminal: bool) -> list[str]:
+    """The whole argument list. With `terminal` the serial console is on QEMU's own standard input and output."""
+    return [
+        QEMU,
+        *("-name", config.name, "-nodefaults", "-no-user-config", "-machine", "q35"),
+        *acceleration,
+        *("-m", str(config.memory_mib), "-smp", str(config.cpus)),
+        *("-display", "none", "-vga", "none"),
+        *("-qmp", f"unix:{_escaped(paths.qmp)},server=on,wait=off"),
+        *_serial(paths, terminal=terminal),
+        *_firmware(config, paths),
+        *_network(config),
+        *_kernel(config),
+        *("-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"),
+        *_disks(config),
+    ]
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace(",", ",,")
+
+
+def _serial(paths: RunPaths, *, terminal: bool) -> list[str]:
+    log = f"logfile={_escaped(paths.serial_log)},logappend=off"
+    backend = "stdio,id=serial0,mux=on,signal=off" if terminal else (
+        f"socket,id=serial0,path={_escaped(paths.serial_socket)},server=on,wait=off"
+    )
+    monitor = ["-mon", "chardev=serial0"] if terminal else []
+    return ["-chardev", f"{backend},{log}", "-serial", "chardev:serial0", *monitor]
+
+
+def _firmware(config: ServerConfig, paths: RunPaths) -> list[str]:
+    if config.firmware is Firmware.LEGACY:
+        return []
+    return [
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE_CODE}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={_escaped(paths.variables)}"),
+    ]
+
+
+def _network(config: ServerConfig) -> list[str]:
+    # Port 0: the system picks a free one, and `info usernet` tells which. No race for it between two servers.
+    restrict = "on" if config.restrict_network else "off"
+    return [
+        *("-netdev", f"user,id={NETWORK_ID},ipv6=off,restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"),
+        # romfile: without the network boot ROM the firmware does not try to boot from the network.
+        *("-device", f"virtio-net-pci,netdev={NETWORK_ID},romfile="),
+    ]
+
+
+def _kernel(config: ServerConfig) -> list[str]:
+    boot = config.kernel_boot
+    if boot is None:
+        return []
+    return ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", boot.append]
+
+
+def _disks(config: ServerConfig) -> Iterator[str]:
+    buses = [disk.bus for disk in config.disks]
+    if buses.count(Bus.SATA) > _SATA_PORTS:
+        raise TestbedError(f"the machine has {_SATA_PORTS} SATA ports, not more")
+    if Bus.SCSI in buses:
+        yield from ("-device", "virtio-scsi-pci,id=scsi0")
+    for number, disk in enumerate(config.disks):
+        yield from ("-drive", _drive(disk, number))
+        yield from ("-device", _device(disk, number, buses[:number].count(disk.bus)))
+
+
+def _drive(disk: Disk, number: int) -> str:
+    options = f"id=drive{number},if=none,format={disk.format},cache={disk.cache},discard=unmap"
+    return f"{options},file={_escaped(disk.path)}"
+
+
+def _device(disk: Disk, number: int, position_on_bus: int) -> str:
+    models = {
+        Bus.VIRTIO: "virtio-blk-pci",
+        Bus.SATA: f"ide-hd,bus=ide.{position_on_bus}",
+        Bus.SCSI: "scsi-hd,bus=scsi0.0",
+        Bus.NVME: "nvme",
+    }
+    serial = disk.serial or f"TESTBED{number}"
+    sectors = f"logical_block_size={disk.logical_sector},physical_block_size={disk.physical_sector}"
+    return f"{models[disk.bus]},drive=drive{number},bootindex={number + 1},serial={serial},{sectors}"
