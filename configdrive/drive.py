@@ -7,8 +7,7 @@ from uuid import UUID
 
 from configdrive import metadata
 from configdrive.errors import ConfigDriveError
-from configdrive.fat_image import build_fat, fat_size
-from configdrive.fat_reader import read_fat
+from configdrive.fat_image import build_fat, fat_size, read_fat
 from configdrive.iso import build_iso, read_iso
 from configdrive.metadata import ConfigDriveData
 from partitioning.byte_access import ByteReader, ByteStore

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from configdrive import tree
-from configdrive.errors import ConfigDriveError
+from configdrive.errors import ConfigDriveError, unreadable
+from partitioning.byte_access import BytesReader
+from partitioning.fat import FatError, FatFileSystem
 
 # As Nova's mkfs gets it: cloud-init takes either case, while by-label/config-2 is what scripts mount.
 LABEL = "config-2"
@@ -104,6 +106,26 @@ def build_fat(files: Mapping[str, bytes], sector_size: int, size: int) -> bytes:
     start = _RESERVED_SECTORS * sector_size
     image[start : start + _FATS * len(fat)] = fat * _FATS
     return bytes(image)
+
+
+def read_fat(image: bytes) -> dict[str, bytes]:
+    """Give the files of a FAT image by path, as the reader for ESPs sees them.
+
+    Raises ConfigDriveError when it cannot be read.
+    """
+    try:
+        return dict(_walk(FatFileSystem(BytesReader(image)), tree.ROOT, len(image)))
+    except FatError as error:
+        raise unreadable(f"It cannot be parsed as FAT: {error.detail}") from None
+
+
+def _walk(volume: FatFileSystem, folder: str, limit: int) -> Iterator[tuple[str, bytes]]:
+    for entry in volume.list(folder):
+        path = f"{folder}/{entry.name}".lstrip("/")
+        if entry.is_directory:
+            yield from _walk(volume, path, limit)
+        else:
+            yield path, volume.read(path, limit)
 
 
 def _geometry(sector_size: int, size: int) -> _Geometry:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from configdrive import tree
-from configdrive.errors import ConfigDriveError
+from configdrive.errors import unreadable
 
 LABEL = "config-2"
 
@@ -54,9 +54,9 @@ def read_iso(image: bytes) -> dict[str, bytes]:
         rock_ridge, joliet = _files_of(iso, "rr_path"), _files_of(iso, "joliet_path")
         iso.close()
     except PyCdlibException as error:
-        raise _unreadable(f"It cannot be parsed as ISO 9660 ({type(error).__name__}).") from None
+        raise unreadable(f"It cannot be parsed as ISO 9660 ({type(error).__name__}).") from None
     if rock_ridge != joliet:
-        raise _unreadable("Its Rock Ridge tree and its Joliet tree show different files.")
+        raise unreadable("Its Rock Ridge tree and its Joliet tree show different files.")
     return rock_ridge
 
 
@@ -97,11 +97,3 @@ def _files_of(iso: Any, tree_name: str) -> dict[str, bytes]:
             iso.get_file_from_iso_fp(out, **{tree_name: path})
             found[path.lstrip("/")] = out.getvalue()
     return found
-
-
-def _unreadable(why: str) -> ConfigDriveError:
-    return ConfigDriveError(
-        "The ConfigDrive cannot be read back.",
-        detail=why,
-        hint="Check the disk (dmesg, smartctl) and start the deployment again.",
-    )
