@@ -1,0 +1,1 @@
+"""Fetching: an image from its URL into memory, checked while it comes."""

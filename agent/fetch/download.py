@@ -1,0 +1,59 @@
+"""Downloading an image into a spool."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.fetch.digest import ChecksumKind, Digest
+from agent.fetch.listener import FetchListener, SilentListener
+from agent.fetch.memory import MemoryBudget
+from agent.fetch.retry import RetryPolicy
+from agent.fetch.source import Source
+from agent.fetch.spool import Spool
+
+FIRST_BYTES = 64 << 10
+"""How much of the image ``on_first_bytes`` is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloaded:
+    """An image that is whole in its spool, and whose checksum was right if one was asked for."""
+
+    size: int
+    """Bytes."""
+    digests: dict[ChecksumKind, str]
+    url: str
+    """Where the bytes came from in the end, without secrets."""
+    etag: str | None
+    seconds: float
+    attempts: int
+
+
+def download(
+    source: Source,
+    spool: Spool,
+    *,
+    digest: Digest,
+    budget: MemoryBudget,
+    policy: RetryPolicy | None = None,
+    listener: FetchListener | None = None,
+    on_first_bytes: Callable[[bytes], None] | None = None,
+) -> Downloaded:
+    """Fill ``spool`` with the image of ``source``; what is in it is dropped first.
+
+    ``on_first_bytes`` is called with the first 64 KiB, or with all there is if that is less, so that
+    something that is no image is refused before all of it has come; what it raises ends the download. It is
+    called again when the download starts over, because the bytes may be others.
+
+    Raises FetchFailed, TooBigForMemory or ChecksumMismatch. No text in them holds a secret.
+    """
+    from agent.fetch.transfer import Transfer  # imports requests, which is slow and only needed here
+
+    return Transfer(
+        source=source,
+        spool=spool,
+        digest=digest,
+        budget=budget,
+        policy=policy or RetryPolicy(),
+        listener=listener or SilentListener(),
+        on_first_bytes=on_first_bytes or (lambda _first: None),
+    ).run()

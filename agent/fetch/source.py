@@ -1,0 +1,27 @@
+"""Where an image comes from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.fetch.redaction import public_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Source:
+    """A URL and how to ask for it. Header values, user info, query and proxy are secrets."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names and values; sent to the URL's own host only, not to one it redirects to."""
+    proxy: str | None = None
+    """The URL of a proxy; takes precedence over the environment, no_proxy included."""
+    ca_file: Path | None = None
+    """PEM file with the certificates to trust instead of the system's."""
+    trust_env: bool = True
+    """Take http_proxy, https_proxy, all_proxy and no_proxy from the environment."""
+
+    def __repr__(self) -> str:
+        """Show what is not a secret."""
+        names = [name for name, _ in self.headers]
+        proxy = public_url(self.proxy) if self.proxy else None
+        return f"Source({public_url(self.url)!r}, headers={names}, proxy={proxy!r}, ca_file={self.ca_file})"

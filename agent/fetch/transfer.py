@@ -1,0 +1,215 @@
+"""The attempts that make up a download, and what is carried from one to the next."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from agent.fetch.answer import Answer
+from agent.fetch.broken import Broken
+from agent.fetch.digest import Digest
+from agent.fetch.download import FIRST_BYTES, Downloaded
+from agent.fetch.errors import ChecksumMismatch, FetchFailed
+from agent.fetch.headers import Identity, content_length, content_range, identity
+from agent.fetch.listener import FetchListener
+from agent.fetch.memory import MemoryBudget
+from agent.fetch.redaction import public_url
+from agent.fetch.retry import Patience, RetryPolicy, SpeedGuard
+from agent.fetch.session import Session
+from agent.fetch.source import Source
+from agent.fetch.spool import Spool
+
+_PROGRESS_INTERVAL = 0.1
+
+
+class Transfer:
+    """One download: attempts, until the image is whole or another attempt is not worth it."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        spool: Spool,
+        digest: Digest,
+        budget: MemoryBudget,
+        policy: RetryPolicy,
+        listener: FetchListener,
+        on_first_bytes: Callable[[bytes], None],
+    ) -> None:
+        """See ``download``."""
+        self._source = source
+        self._spool = spool
+        self._digest = digest
+        self._budget = budget
+        self._policy = policy
+        self._listener = listener
+        self._on_first_bytes = on_first_bytes
+        self._patience = Patience(policy)
+        self._attempts = 0
+        self._url = public_url(source.url)
+        self._reported = float("-inf")
+        self._mixed = False
+        self._started_over_for_sum = False
+        self._start_over()
+
+    def run(self) -> Downloaded:
+        """Do it; raises FetchFailed, TooBigForMemory or ChecksumMismatch."""
+        try:
+            with Session(self._source, self._policy) as session:
+                self._until_whole(session)
+        except Broken as broken:
+            raise self._failed(broken) from None
+        return Downloaded(
+            size=self._spool.size,
+            digests=self._digest.values(),
+            url=self._url,
+            etag=self._identity.etag,
+            seconds=self._patience.seconds(),
+            attempts=self._attempts,
+        )
+
+    def _until_whole(self, session: Session) -> None:
+        while True:
+            try:
+                self._attempt(session)
+                self._verify()
+            except Broken as broken:
+                self._wait_for_retry(broken)
+            else:
+                return
+
+    def _attempt(self, session: Session) -> None:
+        self._attempts += 1
+        with session.ask(self._conditions()) as answer:
+            answer.check()
+            self._url = answer.url
+            self._begin(answer)
+            self._receive(answer)
+
+    def _conditions(self) -> dict[str, str]:
+        """Return the headers that ask for the rest only (RFC 9110 sections 13.1.5 and 14.2)."""
+        if not self._spool.size:
+            return {}
+        conditions = {"Range": f"bytes={self._spool.size}-"}
+        if self._identity.validator:
+            conditions["If-Range"] = self._identity.validator
+        return conditions
+
+    def _begin(self, answer: Answer) -> None:
+        if answer.status == HTTPStatus.PARTIAL_CONTENT:
+            self._continue_at(answer)
+        else:
+            self._take_from_start(answer)
+        if self._identity.total is not None:
+            self._budget.require(self._identity.total - self._spool.size)
+
+    def _continue_at(self, answer: Answer) -> None:
+        coming = content_range(answer.headers)
+        if coming is None or coming.first != self._spool.size:
+            raise Broken("The server sent another part than the one asked for.", start_over=True)
+        length = content_length(answer.headers)
+        if length not in (None, coming.last - coming.first + 1):
+            raise Broken("The server contradicts itself about the length of a part.", start_over=True)
+        file = identity(answer.headers, total=coming.total)
+        if file.contradicts(self._identity):
+            raise Broken("The image changed on the server while it was downloaded.", start_over=True)
+        self._mixed |= self._spool.size > 0 and self._identity.validator is None
+        self._identity = self._identity.completed_by(file)
+
+    def _take_from_start(self, answer: Answer) -> None:
+        if self._spool.size:
+            self._listener.note("the server sends the image from the beginning; starting again")
+            self._start_over()
+        self._identity = identity(answer.headers, total=content_length(answer.headers))
+        encoding = answer.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            self._listener.note("the server calls the image encoded; it is taken as it is stored")
+        if self._identity.total is None and self._digest.expected is None:
+            self._listener.note(
+                "the server does not say how long the image is, and there is no checksum; "
+                "only the checks of the image itself can tell whether it is whole"
+            )
+
+    def _start_over(self) -> None:
+        self._spool.truncate(0)
+        self._digest.reset()
+        self._identity = Identity(etag=None, last_modified=None, total=None)
+        self._mixed = False
+        self._first_seen = False
+
+    def _receive(self, answer: Answer) -> None:
+        guard = SpeedGuard(self._policy, self._spool.size)
+        while piece := answer.read():
+            self._budget.take(len(piece))
+            self._spool.append(piece)
+            self._digest.update(piece)
+            self._patience.received(self._spool.size)
+            self._show_first_bytes(enough=FIRST_BYTES)
+            self._report()
+            guard.check(self._spool.size)
+        self._check_complete()
+        self._show_first_bytes(enough=1)
+        self._report(last=True)
+
+    def _check_complete(self) -> None:
+        held, total = self._spool.size, self._identity.total
+        if total is not None and held != total:
+            raise Broken(f"The connection ended after {held} of {total} bytes.", start_over=held > total)
+        if held == 0:
+            raise Broken(
+                "The server answered with an empty file.",
+                hint="Check the URL, and the file on the server.",
+                final=True,
+            )
+
+    def _verify(self) -> None:
+        try:
+            self._digest.verify()
+        except ChecksumMismatch:
+            if not self._mixed or self._started_over_for_sum:
+                raise
+        else:
+            return
+        # Parts were put together without a validator, perhaps of two versions. One piece decides.
+        self._started_over_for_sum = True
+        raise Broken("The sum of the parts is wrong.", start_over=True)
+
+    def _show_first_bytes(self, *, enough: int) -> None:
+        if not self._first_seen and self._spool.size >= enough:
+            self._first_seen = True
+            self._on_first_bytes(self._spool.pread(min(FIRST_BYTES, self._spool.size), 0))
+
+    def _report(self, *, last: bool = False) -> None:
+        now = self._policy.clock()
+        if last or now - self._reported >= _PROGRESS_INTERVAL:
+            self._reported = now
+            self._listener.progress(self._spool.size, self._identity.total)
+
+    def _wait_for_retry(self, broken: Broken) -> None:
+        """Get ready for another attempt, or raise ``broken`` when it is not worth one."""
+        delay = self._patience.wait(broken)
+        if delay is None:
+            raise broken
+        at = f" at {_amount(self._spool.size)}" if self._spool.size else ""
+        if broken.start_over or not self._can_resume():
+            self._start_over()
+        how = "resuming" if self._spool.size else "starting again"
+        count = f"{self._patience.retry} of {self._policy.retries}"
+        self._listener.note(f"{broken.reason.rstrip('.')}{at}; {how} in {delay:.0f} s ({count})")
+        self._policy.sleep(delay)
+
+    def _can_resume(self) -> bool:
+        """Without a validator two versions could be mixed, and only a checksum would show it."""
+        return self._identity.validator is not None or self._digest.expected is not None
+
+    def _failed(self, broken: Broken) -> FetchFailed:
+        so_far = f" {_amount(self._spool.size)} had come." if self._spool.size else ""
+        return FetchFailed(
+            url=public_url(self._source.url),
+            reason=broken.reason + so_far,
+            hint=broken.hint,
+            status=broken.status,
+            attempts=self._attempts,
+        )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size} bytes"
