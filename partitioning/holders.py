@@ -75,6 +75,7 @@ class Holder:
         yield self
 
 
+_DM_OWNERS = {"LVM": HolderKind.LVM, "CRYPT": HolderKind.CRYPT, "mpath": HolderKind.MULTIPATH}
 _NAMED_BY_KIND = (HolderKind.LVM, HolderKind.CRYPT, HolderKind.MULTIPATH, HolderKind.DM)
 
 
@@ -213,23 +214,18 @@ def _identify(node: BlockNode) -> tuple[HolderKind, str, str]:
     if dm_name is not None:
         return _dm_kind(node.read("dm/uuid") or ""), dm_name, ""
     if (node.directory / "md").is_dir():
-        level, state = node.read("md/level"), node.read("md/array_state")
+        level, state = node.read("md/level") or "container", node.read("md/array_state")
         return HolderKind.MD, node.name, ", ".join(filter(None, (level, state)))
     kind = HolderKind.BCACHE if node.name.startswith("bcache") else HolderKind.UNKNOWN
     return kind, node.name, ""
 
 
 def _dm_kind(uuid: str) -> HolderKind:
-    """Tell the kind by the uuid's prefix, which each tool sets; kpartx puts partN- before it."""
-    owner = uuid.partition("-")[2] if uuid.startswith("part") else uuid
-    for prefix, kind in (
-        ("LVM-", HolderKind.LVM),
-        ("CRYPT-", HolderKind.CRYPT),
-        ("mpath-", HolderKind.MULTIPATH),
-    ):
-        if owner.startswith(prefix):
-            return kind
-    return HolderKind.DM
+    """Tell the kind by the uuid's prefix, which each tool sets.
+
+    A partition of a multipath device (part1-mpath-…) is not multipath itself: it can be removed.
+    """
+    return _DM_OWNERS.get(uuid.partition("-")[0], HolderKind.DM)
 
 
 def _same_file(path: Path, other: str) -> bool:

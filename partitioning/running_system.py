@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from partitioning.disks import Disk
+from partitioning.errors import DiskBusy
+from partitioning.holders import Holder, HolderKind, describe_holders, find_holders, walk
 from partitioning.mounts import Mount, mount_with, read_mounts, read_swaps
 from partitioning.sysfs import REAL, BlockNode, Roots, node_at, node_behind, node_named
 
@@ -26,17 +29,51 @@ _SYSTEM_MOUNTS = (
 
 
 def running_system_disks(roots: Roots = REAL) -> dict[str, str]:
-    """Return the disks the running system stands on: device number → why (a phrase for a person).
+    """Return the devices the running system stands on: device number → why (a phrase for a person).
 
-    Followed are the system's mounts and swap, the layers of overlays, the files behind loop devices, and
-    whatever device mapper, md or bcache put between them and a disk.
+    These are the disks and all whole devices between them and the system. Followed are the system's mounts
+    and swap, the layers of overlays, the files behind loop devices, and whatever device mapper, md or
+    bcache put between them and a disk.
     """
     mounts = read_mounts(roots)
     found: dict[str, str] = {}
     for node, why in _footholds(mounts, roots):
-        for disk in _disks_under(node, mounts, roots):
-            found.setdefault(disk.devno, why)
+        for device in _all_under(node, mounts, roots):
+            found.setdefault(device.devno, why)
     return found
+
+
+def refuse_if_in_use(disk: Disk, *, roots: Roots = REAL) -> None:
+    """Raise DiskBusy when the running system stands on ``disk``, or it is mounted, swap or claimed.
+
+    What can be stopped without loss (md, LVM, crypt, loop devices that nobody uses) is no reason.
+    """
+    why = running_system_disks(roots).get(disk.devno or "")
+    if why is not None:
+        raise DiskBusy(
+            f"The running system stands on the disk {disk.path}.",
+            detail=f"It is {why}. Nothing was written to it.",
+            hint="Choose another disk, or boot a rescue system that does not run from this one.",
+        )
+    holders = find_holders(disk, roots=roots)
+    hint = _what_to_do(tuple(walk(holders)))
+    if hint:
+        raise DiskBusy(
+            f"The disk {disk.path} is in use.",
+            detail=f"{describe_holders(holders)}. Nothing was written to it.",
+            hint=hint,
+        )
+
+
+def _what_to_do(holders: tuple[Holder, ...]) -> str:
+    """Give the commands that end the use, topmost first; empty when nothing uses the disk."""
+    commands = [f"umount {holder.name}" for holder in holders if holder.kind is HolderKind.MOUNT]
+    commands += [f"swapoff {holder.name}" for holder in holders if holder.kind is HolderKind.SWAP]
+    if commands:
+        return f"If it may be erased: {'; '.join(dict.fromkeys(commands))}; then start again."
+    if any(holder.kind is HolderKind.UNKNOWN and holder.sysname is None for holder in holders):
+        return "Find what holds it (zpool list, lsof, lsblk), stop that, then start again."
+    return ""
 
 
 def _footholds(mounts: tuple[Mount, ...], roots: Roots) -> Iterator[tuple[BlockNode, str]]:
@@ -85,19 +122,15 @@ def _btrfs_companions(mount: Mount, node: BlockNode, roots: Roots) -> Iterator[B
             yield from (companion for companion in found if companion is not None)
 
 
-def _disks_under(start: BlockNode, mounts: tuple[Mount, ...], roots: Roots) -> Iterable[BlockNode]:
-    """Follow ``start`` down to the devices that stand on nothing else."""
-    todo, seen, disks = [start], set[BlockNode](), []
+def _all_under(start: BlockNode, mounts: tuple[Mount, ...], roots: Roots) -> Iterable[BlockNode]:
+    """Follow ``start`` down to the disks; return these and all whole devices on the way."""
+    todo, seen = [start], set[BlockNode]()
     while todo:
         node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        below = list(_below(node, mounts, roots))
-        todo += below
-        if not below:
-            disks.append(node)
-    return disks
+        if node not in seen:
+            seen.add(node)
+            todo += _below(node, mounts, roots)
+    return sorted(node for node in seen if not node.is_partition)
 
 
 def _below(node: BlockNode, mounts: tuple[Mount, ...], roots: Roots) -> Iterator[BlockNode]:
