@@ -106,7 +106,8 @@ def is_extended_record(reader: ByteReader) -> bool:
     if reader.size < MBR_SIZE:
         return False
     record = reader.pread(MBR_SIZE, 0)
-    return record[510:512] == _SIGNATURE and not any(record[entry_offset(3) : 510])
+    used = record[entry_offset(1) : entry_offset(3)]
+    return record[510:512] == _SIGNATURE and any(used) and not any(record[entry_offset(3) : 510])
 
 
 def entry_offset(number: int) -> int:

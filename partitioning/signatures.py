@@ -4,6 +4,7 @@ Only a few KiB are read. Offsets are those of the formats' own on-disk headers; 
 them collected.
 """
 
+import contextlib
 from collections.abc import Callable
 
 from partitioning.byte_access import ByteReader
@@ -67,9 +68,12 @@ def _vfat(reader: ByteReader) -> FileSystem | None:
     """FAT12, FAT16 and FAT32."""
     try:
         volume = FatFileSystem(reader)
-        return FileSystem(type="vfat", label=volume.label, uuid=volume.volume_id)
     except (DiskError, OSError, EOFError):
         return None
+    label = ""
+    with contextlib.suppress(DiskError, OSError, EOFError):
+        label = volume.label
+    return FileSystem(type="vfat", label=label, uuid=volume.volume_id)
 
 
 def _ntfs(reader: ByteReader) -> FileSystem | None:

@@ -176,7 +176,7 @@ def _no_table(reader: ByteReader, sector_size: int) -> TableUnusable:
     if has_header(reader, sector_size):
         return TableUnusable(
             "The GPT has no protective MBR.",
-            detail="Without an entry of type 0xEE in the MBR, firmware and Linux ignore the GPT that is there.",
+            detail="Without an entry of type 0xEE in the MBR, firmware and Linux ignore the GPT.",
             hint="Let gdisk write a protective MBR into the image: gdisk IMAGE, then x, n and w.",
         )
     if has_header(reader, other_size(sector_size)):
