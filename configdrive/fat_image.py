@@ -216,7 +216,7 @@ class _Chain:
 
 
 def _allocate(geometry: _Geometry, files: Mapping[str, bytes]) -> dict[str, _Chain]:
-    lengths = _directory_sizes(files) | {path: len(content) for path, content in files.items()}
+    lengths = _directory_sizes(files) | {path: len(files[path]) for path in sorted(files)}
     del lengths[tree.ROOT]
     chains = {tree.ROOT: _Chain(0, 0)}
     free = _FIRST_CLUSTER
