@@ -18,6 +18,7 @@ from agent.fetch.source import Source
 from agent.fetch.spool import Spool
 
 _PROGRESS_INTERVAL = 0.1
+_UNKNOWN = Identity(etag=None, last_modified=None, total=None)
 
 
 class Transfer:
@@ -46,8 +47,8 @@ class Transfer:
         self._attempts = 0
         self._url = public_url(source.url)
         self._reported = float("-inf")
-        self._mixed = False
         self._started_over_for_sum = False
+        self._identity = _UNKNOWN
         self._start_over()
 
     def run(self) -> Downloaded:
@@ -131,7 +132,7 @@ class Transfer:
     def _start_over(self) -> None:
         self._spool.truncate(0)
         self._digest.reset()
-        self._identity = Identity(etag=None, last_modified=None, total=None)
+        self._identity = _UNKNOWN
         self._mixed = False
         self._first_seen = False
 

@@ -1,0 +1,72 @@
+"""``byoi-agent deploy``: puts the image on the disk."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.listeners import listeners_for
+from agent.cli.request_flags import RequestFlags, with_request_flags
+from agent.cli.request_input import read_request
+from agent.deployment.plan_view import target_lines
+from agent.deployment.target import Target, read_group_config
+from agent.errors import Refused, RequestError
+from agent.request.model import Request
+from agent.run_directory import run_directory
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The file that pins disk groups.", show_default=False)
+]
+RequestArgument = Annotated[
+    str | None, typer.Argument(help="A file with the request, or - for standard input.", show_default=False)
+]
+
+
+@with_request_flags
+def deploy(
+    *,
+    request_file: RequestArgument = None,
+    flags: RequestFlags,
+    config: ConfigOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase the disk without asking.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Events as JSON, one a line.")] = False,
+) -> int:
+    """Erase the disk, write the image onto it and make it boot."""
+    from agent.deployment.run import run_deployment
+
+    request = read_request(request_file, flags)
+    asks = _asks(yes=yes, from_stdin=request_file == "-")
+    return run_deployment(
+        request,
+        group_config=read_group_config(config),
+        where=run_directory(),
+        listeners=listeners_for(json=json),
+        confirm=(lambda target: _confirm(request, target)) if asks else (lambda _target: None),
+    )
+
+
+def _asks(*, yes: bool, from_stdin: bool) -> bool:
+    if yes:
+        return False
+    if from_stdin or not sys.stdin.isatty():
+        raise RequestError(
+            "The command line is wrong: --yes is missing.",
+            detail="deploy erases a disk, and there is no terminal to ask on.",
+            hint="Look at what would be done with: byoi-agent plan. Then add --yes.",
+        )
+    return True
+
+
+def _confirm(request: Request, target: Target) -> None:
+    from rich.prompt import Prompt
+
+    sys.stderr.write("\n".join(["", *target_lines(request, target), ""]) + "\n")
+    name = str(target.disk.path)
+    answer = Prompt.ask(f"All data on this disk will be lost. Type its name ({name}) to go on")
+    if answer.strip() != name:
+        raise Refused(
+            "The deployment was not confirmed.",
+            detail=f"{name} was not typed.",
+            hint="Start again when you are sure of the disk.",
+        )

@@ -1,0 +1,27 @@
+"""Who listens to a deployment on the command line: a terminal, plain lines, or a program."""
+
+import sys
+
+from agent.reporting.json_lines import JsonLines
+from agent.reporting.plain import PlainLines
+from agent.reporting.reporter import Listener
+
+
+def listeners_for(*, json: bool) -> list[Listener]:
+    """Choose the listeners.
+
+    With ``json``, standard output carries JSON and nothing else. Messages for people go to standard error
+    in any case.
+    """
+    people = _for_people()
+    return [JsonLines(sys.stdout), people] if json else [people]
+
+
+def _for_people() -> Listener:
+    if not sys.stderr.isatty():
+        return PlainLines(sys.stderr)
+    from rich.console import Console
+
+    from agent.reporting.terminal import Terminal
+
+    return Terminal(Console(stderr=True))

@@ -1,0 +1,38 @@
+"""``byoi-agent plan``: what deploy would do. Writes nothing, on any disk."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from agent.cli.deploy import ConfigOption, RequestArgument
+from agent.cli.listeners import listeners_for
+from agent.cli.output import write_json
+from agent.cli.request_flags import RequestFlags, with_request_flags
+from agent.cli.request_input import read_request
+from agent.deployment.plan_view import image_lines, plan_json, target_lines
+from agent.deployment.target import read_group_config
+from agent.exit_codes import ExitCode
+
+
+@with_request_flags
+def plan(
+    *,
+    request_file: RequestArgument = None,
+    flags: RequestFlags,
+    config: ConfigOption = None,
+    json: Annotated[bool, typer.Option("--json", help="The plan as one JSON object.")] = False,
+) -> int:
+    """Show what deploy would do; the image is downloaded and inspected, no disk is changed."""
+    from agent.deployment.run import run_planning
+
+    request = read_request(request_file, flags)
+    made = run_planning(request, group_config=read_group_config(config), listeners=listeners_for(json=False))
+    if isinstance(made, ExitCode):
+        return made
+    if json:
+        write_json(plan_json(request, made))
+    else:
+        lines = [*target_lines(request, made.target), *image_lines(made)]
+        sys.stdout.write("\n".join(lines) + "\n")
+    return ExitCode.DONE

@@ -1,0 +1,92 @@
+"""The flags that stand for the fields of a request, declared once for every command that takes one."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+_REQUEST = "The request, field by field (flags win over the file)"
+_CONFIGDRIVE = "ConfigDrive (any of these enables it)"
+_OPTIONS = "Options"
+
+
+def _flag(name: str, text: str, panel: str, **more: Any) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=panel, show_default=False, **more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFlags:
+    """What was given on the command line; None or empty where nothing was."""
+
+    url: Annotated[str | None, _flag("--url", "Where the image is.", _REQUEST)] = None
+    type: Annotated[str | None, _flag("--type", "qcow2 or raw.", _REQUEST)] = None
+    check_sum: Annotated[str | None, _flag("--check-sum", "The file's sum, in hex.", _REQUEST)] = None
+    check_sum_type: Annotated[
+        str | None, _flag("--check-sum-type", "md5, sha1, sha256 or sha512.", _REQUEST)
+    ] = None
+    description: Annotated[str | None, _flag("--description", "The image's name.", _REQUEST)] = None
+    disk_group_id: Annotated[int | None, _flag("--disk-group-id", "The disk group.", _REQUEST)] = None
+    http_header: Annotated[
+        list[str] | None, _flag("--http-header", "'Key: value', sent with the download.", _REQUEST)
+    ] = None
+
+    hostname: Annotated[str | None, _flag("--hostname", "The server's host name.", _CONFIGDRIVE)] = None
+    ssh_key: Annotated[
+        list[str] | None, _flag("--ssh-key", "A public key, or @FILE with some.", _CONFIGDRIVE)
+    ] = None
+    user_data: Annotated[
+        str | None, _flag("--user-data", "A script or cloud-config, or @FILE.", _CONFIGDRIVE)
+    ] = None
+    meta: Annotated[list[str] | None, _flag("--meta", "key=value, for cloud-init.", _CONFIGDRIVE)] = None
+
+    disk: Annotated[
+        str | None, _flag("--disk", "The target: a block device, or a file used as a disk.", _OPTIONS)
+    ] = None
+    sector_size: Annotated[
+        int | None, _flag("--sector-size", "512 or 4096, when the disk is a file.", _OPTIONS)
+    ] = None
+    boot_type: Annotated[str | None, _flag("--boot-type", "auto, legacy or uefi.", _OPTIONS)] = None
+    staging: Annotated[str | None, _flag("--staging", "auto or memory.", _OPTIONS)] = None
+    erase: Annotated[
+        str | None, _flag("--erase", "quick: old signatures; full: the whole disk first.", _OPTIONS)
+    ] = None
+    verify: Annotated[
+        bool | None, _flag("--verify/--no-verify", "Read everything back and compare.", _OPTIONS)
+    ] = None
+    reboot: Annotated[bool | None, _flag("--reboot/--no-reboot", "Reboot when done.", _OPTIONS)] = None
+    proxy: Annotated[str | None, _flag("--proxy", "Proxy for the download.", _OPTIONS)] = None
+    ca_file: Annotated[
+        str | None, _flag("--ca-file", "Certificates to check the server against.", _OPTIONS)
+    ] = None
+    fetch_retries: Annotated[
+        int | None, _flag("--fetch-retries", "Tries in a row without a new byte (6).", _OPTIONS)
+    ] = None
+    stall_timeout: Annotated[
+        int | None, _flag("--stall-timeout", "Seconds without data before a new try (60).", _OPTIONS)
+    ] = None
+    service_name: Annotated[
+        str | None, _flag("--service-name", "The server's name in the status.", _OPTIONS)
+    ] = None
+
+
+def with_request_flags(command: Callable[..., int]) -> Callable[..., int]:
+    """Give ``command`` one parameter for each flag; it gets them together, as its argument ``flags``."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
+    hints = get_type_hints(RequestFlags, include_extras=True)
+    shared = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in fields(RequestFlags)
+    ]
+
+    @wraps(command)
+    def wrapper(**values: Any) -> int:
+        flags = RequestFlags(**{f.name: values.pop(f.name) for f in fields(RequestFlags)})
+        return command(flags=flags, **values)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    wrapper.__signature__ = inspect.Signature([*parameters, *shared], return_annotation=int)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [*parameters, *shared]} | {"return": int}
+    return wrapper

@@ -1,0 +1,138 @@
+"""The request of a command: a file or standard input, with the flags laid over it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from agent.cli.request_flags import RequestFlags
+from agent.errors import RequestError
+from agent.request.model import Request
+from agent.request.parse import JsonObject, load_json, parse
+
+MAX_REQUEST_SIZE = 64 << 20
+"""Bytes: user data may be large, but a request is no image."""
+
+_FIELDS = {
+    "url": "URL",
+    "type": "type",
+    "check_sum": "checkSum",
+    "check_sum_type": "checkSumType",
+    "description": "description",
+    "disk_group_id": "diskGroupId",
+}
+_OPTIONS = {
+    "boot_type": "bootType",
+    "ca_file": "caFile",
+    "disk": "disk",
+    "erase": "erase",
+    "fetch_retries": "fetchRetries",
+    "proxy": "proxy",
+    "reboot": "reboot",
+    "sector_size": "sectorSize",
+    "service_name": "serviceName",
+    "staging": "staging",
+    "stall_timeout": "stallTimeout",
+    "verify": "verify",
+}
+_PATHS = ("disk", "ca_file")
+
+
+def read_request(source: str | None, flags: RequestFlags) -> Request:
+    """Read the request from the file ``source`` ('-' is standard input; None: flags only)."""
+    document = load_json(_read(source)) if source is not None else {}
+    _lay_over(document, _given(flags, _FIELDS))
+    _lay_under(document, "options", _given(flags, _OPTIONS))
+    if flags.http_header:
+        document["httpHeader"] = [_header(text) for text in flags.http_header]
+    if configdrive := _configdrive(flags):
+        _lay_under(document, "configdrive", {"enable": True, **configdrive})
+    return parse(document)
+
+
+def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
+    found = {}
+    for attribute, name in names.items():
+        value = getattr(flags, attribute)
+        if value is not None:
+            found[name] = os.path.abspath(value) if attribute in _PATHS else value  # noqa: PTH100 - keeps links
+    return found
+
+
+def _lay_over(document: JsonObject, values: JsonObject) -> None:
+    # A target named by a flag takes the place of the other kind of target in the file.
+    if "diskGroupId" in values and isinstance(document.get("options"), dict):
+        document["options"].pop("disk", None)
+    document.update(values)
+
+
+def _lay_under(document: JsonObject, name: str, values: JsonObject) -> None:
+    if not values:
+        return
+    if "disk" in values and "diskGroupId" in document:
+        del document["diskGroupId"]
+    inner = document.get(name) or {}
+    # Something that is no object is left for the check of the whole, which names the field.
+    document[name] = {**inner, **values} if isinstance(inner, dict) else inner
+
+
+def _configdrive(flags: RequestFlags) -> JsonObject:
+    values: dict[str, Any] = {}
+    if flags.hostname is not None:
+        values["hostname"] = flags.hostname
+    if flags.ssh_key:
+        values["sshKey"] = "\n".join(_text_or_file("--ssh-key", text).strip() for text in flags.ssh_key)
+    if flags.user_data is not None:
+        values["userData"] = _text_or_file("--user-data", flags.user_data)
+    if flags.meta:
+        values["userMetadatas"] = [_pair(text) for text in flags.meta]
+    return values
+
+
+def _text_or_file(flag: str, text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    # surrogateescape carries bytes that are no UTF-8 through text unchanged: user data may be gzip.
+    return _read_file(text[1:], flag).decode("utf-8", errors="surrogateescape")
+
+
+def _header(text: str) -> JsonObject:
+    key, colon, value = text.partition(":")
+    if not colon:
+        raise _wrong("--http-header: 'Key: value' is expected, there is no colon in what was given.")
+    return {"key": key.strip(), "value": value.strip()}
+
+
+def _pair(text: str) -> JsonObject:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise _wrong("--meta: key=value is expected, there is no equals sign in what was given.")
+    return {"key": key, "value": value}
+
+
+def _read(source: str) -> bytes:
+    if source == "-":
+        return _bounded(sys.stdin.buffer.read(MAX_REQUEST_SIZE + 1), "standard input")
+    return _read_file(source, "the request")
+
+
+def _read_file(path: str, what: str) -> bytes:
+    try:
+        with Path(path).open("rb") as stream:
+            return _bounded(stream.read(MAX_REQUEST_SIZE + 1), path)
+    except OSError as error:
+        raise _wrong(f"{what}: {path} can not be read: {os.strerror(error.errno or 0)}.") from None
+
+
+def _bounded(data: bytes, where: str) -> bytes:
+    if len(data) > MAX_REQUEST_SIZE:
+        raise _wrong(f"{where} holds more than {MAX_REQUEST_SIZE} bytes, which is no request.")
+    return data
+
+
+def _wrong(detail: str) -> RequestError:
+    return RequestError(
+        "The command line is wrong.",
+        detail=detail,
+        hint="See what is expected with: byoi-agent deploy --help",
+    )

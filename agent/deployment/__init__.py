@@ -1,0 +1,1 @@
+"""The deployment itself: what is planned, the order of the steps, and what a failure means."""

@@ -1,0 +1,183 @@
+"""A deployment from beginning to end. This file, and no other, knows the order of the steps.
+
+Until WIPE nothing on any disk changes. From WIPE to ACTIVATE the disk can not boot: its first MiB is kept
+in memory, and goes to the disk as the last write of all, when everything else has been read back.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from uuid import uuid4
+
+from agent.deployment.context import Context
+from agent.deployment.plan import DeploymentPlan, make_plan
+from agent.deployment.read_back import read_back_head, read_back_tables
+from agent.deployment.staging import FetchReport, digest_of, early_check, policy_of, source_of
+from agent.deployment.steps import Step
+from agent.deployment.target import Target, choose_target
+from agent.fetch.download import download
+from agent.fetch.memory import MemoryBudget
+from agent.fetch.spool import Spool
+from agent.images.inspect import open_image
+from agent.interrupts import undisturbed
+from agent.reporting.events import DiskChosen, DiskTouched, SumKnown
+from agent.request.model import Erase, ImageType
+from agent.status import DiskStatus
+from agent.writing.flush import flush
+from agent.writing.write_image import compare_body, hold_head, write_body
+from configdrive import drive
+from partitioning import backup_gpt, new_partition
+from partitioning.held_head import HeldHead
+from partitioning.old_partitions import ByteRange, old_partitions
+from partitioning.open_disk import OpenDisk
+from partitioning.partition_nodes import drop_partition_nodes
+from partitioning.release import released_and_open
+from partitioning.reread_partitions import reread_partitions
+from partitioning.table import Partition
+from partitioning.wipe import erase_all, wipe_signatures
+
+Confirm = Callable[[Target], None]
+"""Asks a person whether this is the disk, or raises."""
+
+CONFIG_DRIVE_NAME = "config-2"
+"""Name of the partition in a GPT; the file system in it has the same label."""
+
+
+def deploy(context: Context, confirm: Confirm) -> None:
+    """Put the image of the request on its disk; whatever goes wrong is raised."""
+    target = choose(context)
+    confirm(target)
+    with Spool() as spool, ExitStack() as stack:
+        fetch(context, target, spool)
+        plan = inspect(context, target, spool)
+        disk, old = _release(context, plan, stack)
+        held = HeldHead(disk)
+        _wipe(context, disk, old)
+        _write(context, plan, disk, held)
+        _fit_table(context, plan, held)
+        _write_config_drive(context, plan, held)
+        _verify(context, plan, disk, held)
+        _activate(context, disk, held)
+
+
+def choose(context: Context) -> Target:
+    """Choose the disk."""
+    with context.step(Step.DISK):
+        target = choose_target(context.request, context.group_config)
+        disk = target.disk
+        context.reporter.tell(
+            DiskChosen(DiskStatus(path=str(disk.path), model=disk.model, serial=disk.serial, size=disk.size))
+        )
+    return target
+
+
+def fetch(context: Context, target: Target, spool: Spool) -> None:
+    """Download the image into memory and check its sum."""
+    with context.step(Step.FETCH):
+        downloaded = download(
+            source_of(context.request),
+            spool,
+            digest=digest_of(context.request),
+            budget=MemoryBudget(),
+            policy=policy_of(context.request),
+            listener=FetchReport(context.request, target.disk, context.reporter),
+            on_first_bytes=early_check(context.request, target.disk),
+        )
+        context.reporter.tell(SumKnown(next(iter(downloaded.digests.values()))))
+
+
+def inspect(context: Context, target: Target, spool: Spool) -> DeploymentPlan:
+    """Find out what the image is, and work out all that will be done with it."""
+    with context.step(Step.INSPECT):
+        image = open_image(spool, ImageType(context.request.type))
+        plan = make_plan(context.request, target, image)
+        for warning in plan.warnings:
+            context.reporter.warn(warning)
+    return plan
+
+
+def _release(
+    context: Context, plan: DeploymentPlan, stack: ExitStack
+) -> tuple[OpenDisk, tuple[ByteRange, ...]]:
+    """Stop what holds the disk and open it; give also where its old partitions are."""
+    with context.step(Step.RELEASE):
+        opening = released_and_open(
+            plan.target.disk, on_action=lambda action: context.reporter.note(action.line)
+        )
+        disk = stack.enter_context(opening)
+        old = old_partitions(disk)
+        drop_partition_nodes(disk)
+    return disk, old
+
+
+def _wipe(context: Context, disk: OpenDisk, old: tuple[ByteRange, ...]) -> None:
+    with context.step(Step.WIPE):
+        context.reporter.tell(DiskTouched())
+        wipe_signatures(disk, old)
+        if context.request.options.erase is Erase.FULL:
+            erase_all(disk, lambda done: context.reporter.progress(done, disk.size))
+
+
+def _write(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHead) -> None:
+    with context.step(Step.WRITE):
+        write_body(plan.image, disk, context.reporter.progress)
+        hold_head(plan.image, held)
+    with context.step(Step.FLUSH):
+        flush(disk, context.reporter.progress)
+    if context.request.options.verify:
+        with context.step(Step.COMPARE):
+            compare_body(plan.image, disk, context.reporter.progress)
+
+
+def _fit_table(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:
+    with context.step(Step.GPT):
+        if plan.contents.table.gpt is not None:
+            backup_gpt.move_backup(held, held.sector_size)
+
+
+def _write_config_drive(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:
+    if plan.config_drive is None:
+        return
+    with context.step(Step.CONFIGDRIVE):
+        config_drive, sector_size = plan.config_drive, held.sector_size
+        if config_drive.replaces is not None:
+            _blank(held, config_drive.replaces)
+            new_partition.remove(held, sector_size, config_drive.replaces.number)
+        if config_drive.reuses is None:
+            new_partition.add(
+                held,
+                sector_size,
+                config_drive.placement,
+                kind=config_drive.image.partition_type,
+                name=CONFIG_DRIVE_NAME,
+                guid=uuid4(),
+            )
+        place = config_drive.placement
+        drive.write(held, place.start, place.size, config_drive.image)
+
+
+def _blank(held: HeldHead, partition: Partition) -> None:
+    # Its label would win over that of the new ConfigDrive; all of it stands within the first MiB.
+    held.pwrite(bytes(min(partition.size, 1 << 20)), partition.start)
+
+
+def _verify(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHead) -> None:
+    with context.step(Step.VERIFY):
+        disk.flush()
+        disk.drop_cache()
+        read_back_tables(plan, held)
+        if plan.config_drive is not None:
+            drive.verify(held, plan.config_drive.placement.start, plan.config_drive.image)
+
+
+def _activate(context: Context, disk: OpenDisk, held: HeldHead) -> None:
+    with context.step(Step.ACTIVATE):
+        try:
+            with undisturbed():
+                held.commit()
+            disk.drop_cache()
+            read_back_head(disk, held)
+        except BaseException:
+            # Not even a bad ending leaves a disk that boots into something that was not read back.
+            held.withdraw()
+            raise
+        reread_partitions(disk)

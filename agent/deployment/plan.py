@@ -1,0 +1,118 @@
+"""What a deployment is going to do, worked out in full before anything is written."""
+
+import uuid
+from dataclasses import dataclass
+
+from agent import messages
+from agent.deployment.target import Target
+from agent.errors import Refused
+from agent.images import boot_fit
+from agent.images.image import Image
+from agent.images.inspect import Contents, look_inside, require_fit
+from agent.request import ssh_keys
+from agent.request.model import ConfigDriveRequest, Request
+from configdrive import drive
+from configdrive.drive import ConfigDriveData, DriveImage
+from partitioning.backup_gpt import moved_to_end
+from partitioning.disks import Disk
+from partitioning.errors import ExplainedError, NoRoom
+from partitioning.new_partition import Placement, place_at_end
+from partitioning.table import Partition, PartitionTable
+
+_WARN_ABOVE = 1 << 41
+"""Bytes: an MBR with 512-byte sectors addresses no more than 2 TiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigDrivePlan:
+    """The finished drive and where it goes.
+
+    ``reuses`` is the image's own ConfigDrive partition when the new one fits in it; ``replaces`` is that
+    partition when it does not, so that it has to go.
+    """
+
+    image: DriveImage
+    placement: Placement
+    reuses: Partition | None = None
+    replaces: Partition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentPlan:
+    """Everything that is decided. Nothing has been written."""
+
+    target: Target
+    image: Image
+    contents: Contents
+    config_drive: ConfigDrivePlan | None
+    warnings: tuple[str, ...]
+
+
+def make_plan(request: Request, target: Target, image: Image) -> DeploymentPlan:
+    """Decide what will be written where, or raise the reason why not."""
+    disk = target.disk
+    require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
+    contents = look_inside(image, disk.sector_size)
+    boot_fit.require(contents.boot, target.firmware)
+    _require_room_for_table(contents.table, disk)
+    return DeploymentPlan(
+        target=target,
+        image=image,
+        contents=contents,
+        config_drive=_plan_config_drive(request, contents, disk),
+        warnings=_warnings(contents.table, disk),
+    )
+
+
+def _require_room_for_table(table: PartitionTable, disk: Disk) -> None:
+    if table.gpt is not None:
+        try:
+            moved_to_end(table.gpt, disk.size)
+        except NoRoom as error:
+            raise Refused(
+                messages.CAN_NOT_MOVE_GPT, detail=f"{error.message} {error.detail}", hint=error.hint
+            ) from error
+
+
+def _plan_config_drive(request: Request, contents: Contents, disk: Disk) -> ConfigDrivePlan | None:
+    if request.configdrive is None or not request.configdrive.enable:
+        return None
+    try:
+        image = drive.build(_data(request.configdrive), sector_size=disk.sector_size)
+        return _place(image, contents, disk)
+    except ExplainedError as error:
+        raise Refused(
+            messages.NO_CONFIGDRIVE, detail=f"{error.message} {error.detail}", hint=error.hint
+        ) from error
+
+
+def _place(image: DriveImage, contents: Contents, disk: Disk) -> ConfigDrivePlan:
+    present = contents.config_drive
+    size = drive.partition_size(image)
+    if present is None:
+        return ConfigDrivePlan(image=image, placement=place_at_end(contents.table, disk.size, size))
+    if len(image.data) <= present.size:
+        there = Placement(start=present.start, size=present.size, number=present.number)
+        return ConfigDrivePlan(image=image, placement=there, reuses=present)
+    placement = place_at_end(contents.table, disk.size, size, ignoring=present.number)
+    return ConfigDrivePlan(image=image, placement=placement, replaces=present)
+
+
+def _data(wanted: ConfigDriveRequest) -> ConfigDriveData:
+    user_data = wanted.user_data
+    return ConfigDriveData(
+        # A new one each time: cloud-init takes a known instance for one that is already set up.
+        instance_uuid=uuid.uuid4(),
+        hostname=wanted.hostname,
+        ssh_keys=ssh_keys.lines(wanted.ssh_key or ""),
+        user_data=None if user_data is None else user_data.encode("utf-8", errors="surrogateescape"),
+        meta={entry.key: entry.value for entry in wanted.user_metadatas},
+    )
+
+
+def _warnings(table: PartitionTable, disk: Disk) -> tuple[str, ...]:
+    if table.gpt is None and disk.size > _WARN_ABOVE and disk.sector_size == 512:
+        return (
+            f"The image has an MBR, which addresses 2 TiB at most; the rest of {disk.path} can not be used.",
+        )
+    return ()

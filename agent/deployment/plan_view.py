@@ -1,0 +1,104 @@
+"""The plan as people read it, and as JSON."""
+
+from typing import Any
+
+from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan
+from agent.deployment.target import Target
+from agent.fetch.redaction import public_url
+from agent.firmware import Firmware
+from agent.reporting.sizes import human_size
+from agent.request.model import Erase, Request
+
+_FIRMWARE = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy (BIOS)", None: "any (the disk is a file)"}
+
+
+def target_lines(request: Request, target: Target) -> list[str]:
+    """Describe the disk, what holds it, and what will be lost."""
+    disk = target.disk
+    group = f", group {target.group_id}" if target.group_id else ""
+    lines = [
+        f"Disk:      {disk.describe()}{group}",
+        f"           {disk.size} bytes, sectors of {disk.sector_size} bytes",
+        f"Firmware:  {_FIRMWARE[target.firmware]}",
+        f"Image:     {request.type} from {public_url(request.url)}",
+    ]
+    if request.description:
+        lines.append(f"           {request.description}")
+    lines += [f"Release:   {action.line}" for action in target.release.actions]
+    erased = "every byte of it" if request.options.erase is Erase.FULL else "all that is on it is lost"
+    return [*lines, f"Erase:     the whole disk {disk.path}: {erased}"]
+
+
+def image_lines(plan: DeploymentPlan) -> list[str]:
+    """Describe what was found in the image and what will be done with it."""
+    table = plan.contents.table
+    lines = [
+        f"Write:     {_image_words(plan)}",
+        f"Boots on:  {_boots_on(plan)}",
+    ]
+    if table.gpt is not None:
+        lines.append("Table:     the backup GPT is moved to the end of the disk")
+    lines.append(f"Config:    {_config_drive_words(plan.config_drive)}")
+    return [*lines, *(f"Warning:   {warning}" for warning in plan.warnings)]
+
+
+def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
+    """Give the plan as JSON."""
+    disk, table, drive = plan.target.disk, plan.contents.table, plan.config_drive
+    return {
+        "disk": {
+            "path": str(disk.path),
+            "model": disk.model,
+            "serial": disk.serial,
+            "size": disk.size,
+            "sectorSize": disk.sector_size,
+            "diskGroupId": plan.target.group_id,
+        },
+        "firmware": plan.target.firmware,
+        "release": [action.line for action in plan.target.release.actions],
+        "erase": request.options.erase,
+        "image": {
+            "url": public_url(request.url),
+            "type": plan.image.type,
+            "fileSize": plan.image.file_size,
+            "virtualSize": plan.image.virtual_size,
+            "partitionTable": table.kind,
+            "partitions": len(table.partitions),
+            "bootsOn": [name for name, why in _fits(plan) if why is None],
+        },
+        "configdrive": None
+        if drive is None
+        else {
+            "fileSystem": drive.image.kind,
+            "start": drive.placement.start,
+            "size": drive.placement.size,
+            "partition": drive.placement.number,
+            "reused": drive.reuses is not None,
+        },
+        "warnings": list(plan.warnings),
+    }
+
+
+def _image_words(plan: DeploymentPlan) -> str:
+    size, table = plan.image.virtual_size, plan.contents.table
+    count = len(table.partitions)
+    return f"{human_size(size)} ({size} bytes), {table.kind.upper()} with {count} partitions"
+
+
+def _fits(plan: DeploymentPlan) -> tuple[tuple[str, str | None], ...]:
+    return (("legacy", plan.contents.boot.legacy), ("uefi", plan.contents.boot.uefi))
+
+
+def _boots_on(plan: DeploymentPlan) -> str:
+    able = [name for name, why in _fits(plan) if why is None]
+    unable = [why for _, why in _fits(plan) if why is not None]
+    return " and ".join(able) + (f" ({' '.join(unable)})" if unable else "")
+
+
+def _config_drive_words(plan: ConfigDrivePlan | None) -> str:
+    if plan is None:
+        return "no ConfigDrive"
+    where = f"partition {plan.placement.number} at byte {plan.placement.start}, {plan.placement.size} bytes"
+    if plan.reuses is not None:
+        return f"the image's own ConfigDrive, {where}, is filled anew"
+    return f"a ConfigDrive ({plan.image.kind}) becomes {where}"

@@ -1,0 +1,67 @@
+"""The download of a deployment: what is asked of it, and what ends it early."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.fetch.digest import Checksum, ChecksumKind, Digest
+from agent.fetch.retry import RetryPolicy
+from agent.fetch.source import Source
+from agent.images.inspect import check_first_bytes, require_fit
+from agent.reporting.reporter import Reporter
+from agent.request.model import ImageType, Request
+from partitioning.disks import Disk
+
+
+def source_of(request: Request) -> Source:
+    """Give where the image is and how to ask for it."""
+    options = request.options
+    return Source(
+        url=request.url,
+        headers=tuple((header.key, header.value) for header in request.http_header),
+        proxy=options.proxy,
+        ca_file=Path(options.ca_file) if options.ca_file else None,
+    )
+
+
+def digest_of(request: Request) -> Digest:
+    """Give the digest that is computed while the image comes; sha256 where no sum is asked for."""
+    if request.check_sum is None or request.check_sum_type is None:
+        return Digest(also=[ChecksumKind.SHA256])
+    return Digest(Checksum(ChecksumKind(request.check_sum_type), request.check_sum))
+
+
+def policy_of(request: Request) -> RetryPolicy:
+    """Give how long to wait and how often to try again."""
+    options = request.options
+    return RetryPolicy(retries=options.fetch_retries, stall_timeout=options.stall_timeout)
+
+
+class FetchReport:
+    """Passes on how the download goes, and ends it when the announced length says that it can not fit."""
+
+    def __init__(self, request: Request, disk: Disk, reporter: Reporter) -> None:
+        """Report to ``reporter``; only a raw image's length says how large it is on the disk."""
+        self._is_raw = request.type == ImageType.RAW
+        self._disk = disk
+        self._reporter = reporter
+
+    def progress(self, done: int, total: int | None) -> None:
+        """``done`` of ``total`` bytes are here."""
+        if self._is_raw:
+            require_fit(max(done, total or 0), disk_size=self._disk.size, disk_path=str(self._disk.path))
+        self._reporter.progress(done, total)
+
+    def note(self, text: str) -> None:
+        """Say what happens to the connection."""
+        self._reporter.note(text)
+
+
+def early_check(request: Request, disk: Disk) -> Callable[[bytes], None]:
+    """Give the check of the first bytes: what is not an image, or too large, need not be downloaded."""
+
+    def check(first: bytes) -> None:
+        virtual_size = check_first_bytes(first, ImageType(request.type))
+        if virtual_size is not None:
+            require_fit(virtual_size, disk_size=disk.size, disk_path=str(disk.path))
+
+    return check

@@ -1,0 +1,65 @@
+"""The disk a request means, and whether it may be written to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import Refused
+from agent.firmware import Firmware, firmware_for
+from agent.request.model import Request
+from partitioning.disk_selection import choose, disk_at
+from partitioning.disks import Disk
+from partitioning.group_config import GroupConfig, load
+from partitioning.groups import form_groups
+from partitioning.inventory import read_inventory
+from partitioning.release import ReleasePlan, plan_release
+from partitioning.running_system import refuse_if_in_use
+
+DEFAULT_CONFIG = Path("/etc/byoi-agent/disk-groups.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The chosen disk, what has to be stopped to get hold of it, and the firmware that is to boot it."""
+
+    disk: Disk
+    group_id: int | None
+    release: ReleasePlan
+    firmware: Firmware | None
+
+
+def read_group_config(path: Path | None) -> GroupConfig:
+    """Read the file that pins disk groups; the default one need not exist."""
+    if path is None:
+        return load(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else GroupConfig()
+    return load(path)
+
+
+def choose_target(request: Request, config: GroupConfig) -> Target:
+    """Find the disk the request means.
+
+    Raises DiskNotFound, DiskUnsuitable, and DiskBusy for the running system's disk, and for one that is
+    mounted or in swap.
+    """
+    named = request.options.disk
+    inventory = () if named and Path(named).is_file() else read_inventory()
+    if named:
+        disk = disk_at(Path(named), inventory, request.options.sector_size)
+    else:
+        _refuse_sector_size(request)
+        disk = choose(inventory, config, request.disk_group_id)
+    refuse_if_in_use(disk)
+    return Target(
+        disk=disk,
+        group_id=next((g.id for g in form_groups(inventory, config) if disk in g.disks), None),
+        release=plan_release(disk),
+        firmware=firmware_for(request.options.boot_type, disk_is_file=disk.is_file),
+    )
+
+
+def _refuse_sector_size(request: Request) -> None:
+    if request.options.sector_size is not None:
+        raise Refused(
+            "A sector size can be chosen for regular files only.",
+            detail=f"options.sectorSize is {request.options.sector_size}, and the target is a disk group.",
+            hint="Leave options.sectorSize out; the disk knows its own.",
+        )

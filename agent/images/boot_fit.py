@@ -1,0 +1,91 @@
+"""Whether a firmware would find something to start in an image.
+
+UEFI: an EFI system partition with a loader at the fallback path, \\EFI\\BOOT\\BOOT{machine}.EFI (UEFI
+specification 2.10, section 3.5.1.1): a disk that is moved to a server has no boot entry there.
+Legacy: boot code in the first sector; where a GPT has a BIOS boot partition, that code goes on there.
+"""
+
+import platform
+from dataclasses import dataclass
+
+from agent.firmware import Firmware
+from agent.images.errors import NotBootable
+from partitioning.byte_access import ByteReader, RangeReader
+from partitioning.fat import FatError, FatFileSystem
+from partitioning.table import Partition, PartitionTable
+
+_FALLBACK_NAMES = {"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI"}
+_SECTOR = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFit:
+    """For each firmware the reason why it could not start the image; None where it can."""
+
+    legacy: str | None
+    uefi: str | None
+
+    def missing_for(self, firmware: Firmware) -> str | None:
+        """Give the reason why ``firmware`` could not start the image."""
+        return self.uefi if firmware is Firmware.UEFI else self.legacy
+
+
+def boot_fit(reader: ByteReader, table: PartitionTable) -> BootFit:
+    """Look for what each firmware needs."""
+    return BootFit(legacy=_missing_for_legacy(reader, table), uefi=_missing_for_uefi(reader, table))
+
+
+def require(fit: BootFit, firmware: Firmware | None) -> None:
+    """Raise NotBootable when ``firmware`` (None: neither one) could start the image."""
+    if firmware is not None:
+        if (reason := fit.missing_for(firmware)) is not None:
+            raise _not_bootable(
+                f"The image can not boot on this server's {_NAMES[firmware]} firmware.", reason
+            )
+    elif fit.legacy is not None and fit.uefi is not None:
+        raise _not_bootable("The image can not boot on any firmware.", f"{fit.legacy} {fit.uefi}")
+
+
+_NAMES = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy"}
+
+
+def fallback_name() -> str:
+    """Give the name of the loader that firmware of this machine's kind starts when nothing else is said."""
+    return _FALLBACK_NAMES.get(platform.machine(), "BOOTX64.EFI")
+
+
+def _missing_for_legacy(reader: ByteReader, table: PartitionTable) -> str | None:
+    if not table.has_boot_code:
+        return "Legacy: there is no boot code in the image's first sector."
+    for part in table.partitions:
+        if part.is_bios_boot and not any(reader.pread(_SECTOR, part.start)):
+            return f"Legacy: the BIOS boot partition (number {part.number}) is empty."
+    return None
+
+
+def _missing_for_uefi(reader: ByteReader, table: PartitionTable) -> str | None:
+    partitions = [part for part in table.partitions if part.is_esp]
+    if not partitions:
+        return "UEFI: the image has no EFI system partition."
+    reasons = [_missing_in_esp(reader, part) for part in partitions]
+    return None if None in reasons else f"UEFI: {reasons[0]}"
+
+
+def _missing_in_esp(reader: ByteReader, part: Partition) -> str | None:
+    path = f"EFI/BOOT/{fallback_name()}"
+    try:
+        loader = FatFileSystem(RangeReader(reader, part.start, part.size)).find(path)
+    except (FatError, EOFError) as error:
+        return f"the EFI system partition (number {part.number}) can not be read: {error}"
+    if loader is None or loader.is_directory or loader.size == 0:
+        shown = path.replace("/", "\\")
+        return f"the EFI system partition (number {part.number}) has no loader at \\{shown}."
+    return None
+
+
+def _not_bootable(message: str, reason: str) -> NotBootable:
+    return NotBootable(
+        message,
+        detail=reason,
+        hint="Use an image made for this firmware, or name the firmware the disk is meant for (bootType).",
+    )

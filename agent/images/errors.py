@@ -1,0 +1,44 @@
+"""What can be wrong with an image."""
+
+from agent import messages
+from partitioning.errors import ExplainedError
+
+
+class ImageError(ExplainedError):
+    """The image can not be deployed; nothing was written."""
+
+
+class BadFormat(ImageError):
+    """The file is not what the request's ``type`` says."""
+
+    def __init__(self, detail: str) -> None:
+        """Say in ``detail`` what the file is, or why it is not what it should be."""
+        super().__init__(
+            messages.BAD_FORMAT,
+            detail=detail,
+            hint="Look at what the URL really delivers, and set type to the format of that file.",
+        )
+
+
+class UnsafeImage(ImageError):
+    """The image refers to other files, is encrypted, or uses a feature that is not known."""
+
+
+class ImageLargerThanDisk(ImageError):
+    """The image's virtual size is larger than the disk."""
+
+    def __init__(self, *, image_size: int, disk_size: int, disk_path: str) -> None:
+        """Both sizes are bytes."""
+        super().__init__(
+            messages.image_larger_than_disk(image_size=image_size, disk_size=disk_size),
+            detail=f"The image does not fit on {disk_path}: {image_size - disk_size} bytes are missing.",
+            hint="Choose a larger disk, or shrink the image (its partitions first) and publish it again.",
+        )
+
+
+class NotBootable(ImageError):
+    """The server's firmware would not find anything to start on the disk."""
+
+
+class NoUsableTable(ImageError):
+    """The image has no partition table that can be worked with, or one for another kind of disk."""

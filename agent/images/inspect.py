@@ -1,0 +1,114 @@
+"""What an image is and what is in it, found out before anything is written. Nothing is mounted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agent.fetch.spool import Spool
+from agent.images import qcow2_header, qemu_img
+from agent.images.boot_fit import BootFit, boot_fit
+from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
+from agent.images.image import Image, qcow2_image, raw_image
+from agent.images.magic import FIRST_BYTES, has_boot_signature, recognise
+from agent.request.model import ImageType
+from configdrive.find import is_config_drive
+from partitioning.byte_access import RangeReader
+from partitioning.command import CommandFailed
+from partitioning.errors import SectorSizeMismatch, TableUnusable
+from partitioning.table import Partition, PartitionTable, read_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What stands in an image: its table, what could start it, a ConfigDrive it brings along."""
+
+    table: PartitionTable
+    boot: BootFit
+    config_drive: Partition | None
+
+
+def check_first_bytes(first: bytes, image_type: ImageType) -> int | None:
+    """Check what the first bytes of a file tell; give the virtual size in bytes where they tell it.
+
+    Raises BadFormat when the file is not what ``image_type`` says, UnsafeImage when it may not be opened.
+    """
+    if image_type is ImageType.QCOW2:
+        header = qcow2_header.parse(first)
+        qcow2_header.refuse_unsafe(header)
+        return header.virtual_size
+    if (what := recognise(first)) is not None:
+        raise BadFormat(f"The type says raw; the file is {what}.")
+    if not has_boot_signature(first):
+        raise BadFormat(
+            "The first sector does not end in 55 AA, so this is no image of a disk with partitions."
+        )
+    return None
+
+
+def open_image(spool: Spool, image_type: ImageType) -> Image:
+    """Check that the complete file in ``spool`` is a sound image of ``image_type``, and open it.
+
+    Raises BadFormat or UnsafeImage.
+    """
+    check_first_bytes(spool.pread(min(spool.size, FIRST_BYTES), 0), image_type)
+    if image_type is ImageType.RAW:
+        # A last sector that is not complete is made so: the disk has whole sectors only.
+        spool.append(bytes(-spool.size % 512))
+        return raw_image(fd=spool.fd, file_size=spool.size, reader=spool)
+    facts = _explained(lambda: qemu_img.info(image_type, spool.fd))
+    if facts.get("backing-filename") or facts.get("encrypted"):
+        raise UnsafeImage(
+            "The image can not be used: it is not complete in itself.",
+            detail="qemu-img finds a backing file or encryption in it.",
+            hint="Flatten it: qemu-img convert -O qcow2 IMAGE FLAT.qcow2",
+        )
+    _refuse_damaged(_explained(lambda: qemu_img.check(image_type, spool.fd)))
+    return qcow2_image(fd=spool.fd, file_size=spool.size, virtual_size=int(facts["virtual-size"]))
+
+
+def require_fit(image_size: int, *, disk_size: int, disk_path: str) -> None:
+    """Raise ImageLargerThanDisk when an image of ``image_size`` bytes does not fit."""
+    if image_size > disk_size:
+        raise ImageLargerThanDisk(image_size=image_size, disk_size=disk_size, disk_path=disk_path)
+
+
+def look_inside(image: Image, sector_size: int) -> Contents:
+    """Read the table as a disk with ``sector_size`` would show it, and what stands in the partitions.
+
+    Raises NoUsableTable.
+    """
+    try:
+        table = read_table(image.reader, sector_size)
+    except SectorSizeMismatch as error:
+        raise NoUsableTable(error.message, detail=error.detail, hint=error.hint) from error
+    except TableUnusable as error:
+        raise NoUsableTable(
+            "The image's partition table can not be used.",
+            detail=f"{error.message} {error.detail}",
+            hint=error.hint,
+        ) from error
+    return Contents(table=table, boot=boot_fit(image.reader, table), config_drive=_config_drive(image, table))
+
+
+def _config_drive(image: Image, table: PartitionTable) -> Partition | None:
+    candidates = (part for part in table.partitions if not (part.is_extended or part.is_bios_boot))
+    return next(
+        (part for part in candidates if is_config_drive(RangeReader(image.reader, part.start, part.size))),
+        None,
+    )
+
+
+def _explained(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return call()
+    except CommandFailed as error:
+        raise BadFormat(f"qemu-img can not read it: {error.stderr or error.detail}") from error
+
+
+def _refuse_damaged(report: dict[str, object]) -> None:
+    # Beyond the end of a file qemu-img reads zeroes: a qcow2 that was cut short would be written in silence.
+    corruptions = report.get("corruptions", 0)
+    if corruptions or report.get("check-errors", 0):
+        raise BadFormat(
+            f"The qcow2 file is damaged or was cut short: qemu-img check finds {corruptions} bad clusters."
+        )

@@ -1,0 +1,41 @@
+"""Signals: the first one ends the deployment in good order, the rest are not needed."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from agent.errors import Interrupted
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into Interrupted for the time of the block.
+
+    SIGHUP is ignored: a lost terminal or SSH connection does not end a deployment.
+    """
+    before = {number: signal.signal(number, _interrupt) for number in _ENDING}
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold signals back for the time of the block, which has to be short; they arrive after it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)
+    raise Interrupted(number, signal.Signals(number).name)
