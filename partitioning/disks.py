@@ -83,9 +83,10 @@ def format_size(size: int) -> str:
     """Give ``size`` (bytes) the way disks are sold: decimal units, three significant digits."""
     value, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
     unit = next(units)
-    while value >= 1000 and unit != "TB":
+    # 999.5 would be rounded to 1000 of a unit.
+    while value >= 999.5 and unit != "TB":
         value, unit = value / 1000, next(units)
-    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
 
 
 def file_disk(path: Path, *, sector_size: int | None = None) -> Disk:

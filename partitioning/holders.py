@@ -87,7 +87,7 @@ def find_holders(disk: Disk, *, roots: Roots = REAL, probe: bool = True) -> tupl
     view = _View(roots)
     node = node_at(disk.devno, roots) if disk.devno else None
     found = view.on_file(disk.path) if disk.is_file else view.on_device(node) if node else ()
-    if found or disk.is_file or not probe or not _is_claimed(disk.path):
+    if found or disk.is_file or not probe or not _is_claimed(roots.device_path(str(disk.path))):
         return found
     about = "perhaps an imported ZFS pool, a file system's journal, or a mount in another namespace"
     return (Holder(kind=HolderKind.UNKNOWN, on=disk.sysname, name="something unlisted", about=about),)

@@ -1,12 +1,13 @@
 """What the running system stands on, and the refusal to touch it."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from partitioning.disks import Disk
 from partitioning.errors import DiskBusy
 from partitioning.holders import Holder, HolderKind, describe_holders, find_holders, walk
-from partitioning.mounts import Mount, mount_with, read_mounts, read_swaps
+from partitioning.mounts import Mount, mount_with, read_mounts
 from partitioning.sysfs import REAL, BlockNode, Roots, node_at, node_behind, node_named
 
 # Where the running system's own files are, and where live media are mounted (live-boot, casper, dracut,
@@ -31,9 +32,9 @@ _SYSTEM_MOUNTS = (
 def running_system_disks(roots: Roots = REAL) -> dict[str, str]:
     """Return the devices the running system stands on: device number → why (a phrase for a person).
 
-    These are the disks and all whole devices between them and the system. Followed are the system's mounts
-    and swap, the layers of overlays, the files behind loop devices, and whatever device mapper, md or
-    bcache put between them and a disk.
+    These are the disks and all whole devices between them and the system. Followed are the system's own
+    mounts, the layers of overlays, the files behind loop devices, and whatever device mapper, md or bcache
+    put between them and a disk. Swap is not in it: it can be turned off, and until then the disk is busy.
     """
     mounts = read_mounts(roots)
     found: dict[str, str] = {}
@@ -67,8 +68,10 @@ def refuse_if_in_use(disk: Disk, *, roots: Roots = REAL) -> None:
 
 def _what_to_do(holders: tuple[Holder, ...]) -> str:
     """Give the commands that end the use, topmost first; empty when nothing uses the disk."""
-    commands = [f"umount {holder.name}" for holder in holders if holder.kind is HolderKind.MOUNT]
-    commands += [f"swapoff {holder.name}" for holder in holders if holder.kind is HolderKind.SWAP]
+    commands = [f"umount {shlex.quote(holder.name)}" for holder in holders if holder.kind is HolderKind.MOUNT]
+    commands += [
+        f"swapoff {shlex.quote(holder.name)}" for holder in holders if holder.kind is HolderKind.SWAP
+    ]
     if commands:
         return f"If it may be erased: {'; '.join(dict.fromkeys(commands))}; then start again."
     if any(holder.kind is HolderKind.UNKNOWN and holder.sysname is None for holder in holders):
@@ -81,9 +84,6 @@ def _footholds(mounts: tuple[Mount, ...], roots: Roots) -> Iterator[tuple[BlockN
         if any(fnmatchcase(mount.mount_point, pattern) for pattern in _SYSTEM_MOUNTS):
             for node in _nodes_of_mount(mount, mounts, roots, frozenset()):
                 yield node, f"mounted at {mount.mount_point}"
-    for swap in read_swaps(roots):
-        for node in _nodes_of_file(swap, mounts, roots, frozenset()):
-            yield node, f"in use as swap ({swap})"
 
 
 def _nodes_of_mount(
