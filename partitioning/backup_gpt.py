@@ -71,7 +71,6 @@ def backup_agrees(reader: ByteReader, primary: Gpt) -> bool:
         my_lba=primary.header.alternate_lba,
         alternate_lba=primary.header.my_lba,
         entries_lba=backup.header.entries_lba,
-        raw=backup.header.raw,
     )
     return backup.header == expected and backup.entries == primary.entries
 

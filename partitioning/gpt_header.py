@@ -13,13 +13,18 @@ MIN_ENTRY_SIZE = 128
 # Signature, revision, header size, header CRC, reserved, my LBA, alternate LBA, first and last usable LBA,
 # disk GUID, LBA of the entry array, number of entries, size of an entry, CRC of the array.
 _FIELDS = struct.Struct("<8s4sII4sQQQQ16sQIII")
-_MAJOR_VERSION = slice(10, 12)
+_MAJOR_VERSION = slice(2, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GptHeader:
-    """A header's fields. LBAs and counts are as they stand on the disk; ``raw`` is the header as read."""
+    """A header's fields. LBAs and counts are as they stand on the disk.
 
+    ``reserved`` and ``extra`` (what follows the specification's 92 bytes) are kept to be written back.
+    """
+
+    revision: bytes
+    reserved: bytes
     my_lba: int
     alternate_lba: int
     first_usable_lba: int
@@ -29,7 +34,7 @@ class GptHeader:
     entry_count: int
     entry_size: int
     entries_crc: int
-    raw: bytes
+    extra: bytes
 
     @property
     def array_size(self) -> int:
@@ -38,30 +43,26 @@ class GptHeader:
 
     def to_bytes(self) -> bytes:
         """Give the header with its CRC made anew; bytes that have no field here are as they were read."""
-        zeroed = self._pack(0)
-        return self._pack(crc32(zeroed))
+        return self._pack(crc32(self._pack(0)))
 
     def _pack(self, crc: int) -> bytes:
-        signature, revision, size, _, reserved, *_ = _FIELDS.unpack_from(self.raw)
-        return (
-            _FIELDS.pack(
-                signature,
-                revision,
-                size,
-                crc,
-                reserved,
-                self.my_lba,
-                self.alternate_lba,
-                self.first_usable_lba,
-                self.last_usable_lba,
-                self.disk_guid.bytes_le,
-                self.entries_lba,
-                self.entry_count,
-                self.entry_size,
-                self.entries_crc,
-            )
-            + self.raw[_FIELDS.size :]
+        fields = _FIELDS.pack(
+            SIGNATURE,
+            self.revision,
+            _FIELDS.size + len(self.extra),
+            crc,
+            self.reserved,
+            self.my_lba,
+            self.alternate_lba,
+            self.first_usable_lba,
+            self.last_usable_lba,
+            self.disk_guid.bytes_le,
+            self.entries_lba,
+            self.entry_count,
+            self.entry_size,
+            self.entries_crc,
         )
+        return fields + self.extra
 
 
 def parse_header(sector: bytes, lba: int) -> GptHeader:
@@ -69,12 +70,16 @@ def parse_header(sector: bytes, lba: int) -> GptHeader:
     if not sector.startswith(SIGNATURE):
         raise unusable(f"There is no GPT header at LBA {lba}.")
     raw = _checked_raw(sector, lba)
-    _, _, _, _, _, mine, alternate, first, last, guid, entries, count, size, crc = _FIELDS.unpack_from(raw)
+    (_, revision, _, _, reserved, mine, alternate, first, last, guid, entries, count, size, crc) = (
+        _FIELDS.unpack_from(raw)
+    )
     if mine != lba:
         raise unusable(f"The header at LBA {lba} says it belongs at LBA {mine}.")
     _check_usable_area(first, last)
     _check_entries(count, size)
     return GptHeader(
+        revision=revision,
+        reserved=reserved,
         my_lba=mine,
         alternate_lba=alternate,
         first_usable_lba=first,
@@ -84,7 +89,7 @@ def parse_header(sector: bytes, lba: int) -> GptHeader:
         entry_count=count,
         entry_size=size,
         entries_crc=crc,
-        raw=raw,
+        extra=raw[_FIELDS.size :],
     )
 
 
@@ -98,8 +103,8 @@ def unusable(detail: str) -> TableUnusable:
 
 
 def _checked_raw(sector: bytes, lba: int) -> bytes:
-    _, _, size, crc, *_ = _FIELDS.unpack_from(sector)
-    if sector[_MAJOR_VERSION] != b"\1\0":
+    _, revision, size, crc, *_ = _FIELDS.unpack_from(sector)
+    if revision[_MAJOR_VERSION] != b"\1\0":
         raise unusable(f"The header at LBA {lba} is of an unknown version.")
     if not _FIELDS.size <= size <= len(sector):
         raise unusable(f"The header at LBA {lba} says it is {size} bytes long.")

@@ -35,8 +35,11 @@ class Store:
     def changed(self, before: bytes) -> list[tuple[int, int]]:
         """The runs of bytes (first, after the last) that differ from ``before``."""
         runs: list[tuple[int, int]] = []
-        for at, (old, new) in enumerate(zip(before, self.data, strict=True)):
-            if old != new:
+        for block in range(0, len(before), 4096):
+            old, new = before[block : block + 4096], self.data[block : block + 4096]
+            for at in range(block, block + len(old)) if old != new else ():
+                if before[at] == self.data[at]:
+                    continue
                 if runs and runs[-1][1] == at:
                     runs[-1] = (runs[-1][0], at + 1)
                 else:
