@@ -4,6 +4,8 @@ Some of these keep their superblock at the end of the device, so that its beginn
 lies on the array.
 """
 
+import struct
+
 from partitioning.byte_access import ByteReader
 from partitioning.signature_fields import FileSystem, read_or_nothing, text, uuid_text
 
@@ -31,10 +33,13 @@ def md(reader: ByteReader) -> FileSystem | None:
 
 def _md_090(reader: ByteReader) -> FileSystem | None:
     block = read_or_nothing(reader, (reader.size & ~0xFFFF) - (64 << 10), 64)
-    for order in ("little", "big"):
-        if block[:4] == _MD_MAGIC.to_bytes(4, "little" if order == "little" else "big"):
-            return FileSystem(type="linux_raid_member", uuid=uuid_text(block[20:24] + block[52:64]))
-    return None
+    words = struct.unpack(">16I", block)
+    if block[:4] == _MD_MAGIC.to_bytes(4, "little"):
+        words = struct.unpack("<16I", block)
+    if words[0] != _MD_MAGIC:
+        return None
+    # The superblock is in the byte order of the machine that made it; its UUID is four numbers.
+    return FileSystem(type="linux_raid_member", uuid=uuid_text(struct.pack(">4I", words[5], *words[13:])))
 
 
 def lvm(reader: ByteReader) -> FileSystem | None:
