@@ -33,14 +33,14 @@ class Answer:
         self.url = public_url(response.url)
         """Without secrets, after all redirects."""
 
-    def check(self) -> None:
-        """Raise Broken when the status means that no image follows."""
+    def check(self, *, part: bool) -> None:
+        """Raise Broken when the status means that no image follows; ``part``: only the rest was asked for."""
         if self.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             return
         broken = refused(self.status, retry_after=retry_after(self.headers))
         if self._withheld and self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             broken.reason += _WITHHELD
-        if self.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if part and self.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             broken.final, broken.start_over = False, True
         raise broken
 

@@ -89,6 +89,10 @@ def _invalid(cause: BaseException) -> Broken:
     )
 
 
+def _bad_header(_cause: BaseException) -> Broken:
+    return Broken("The header of the server's answer contradicts itself.")
+
+
 def _dns(_cause: BaseException) -> Broken:
     return Broken(
         "The host's name can not be resolved.",
@@ -144,6 +148,8 @@ def _not_http(_cause: BaseException) -> Broken:
 # The first rule that fits any of the causes wins: from the most particular to the most general.
 _RULES: tuple[tuple[type | tuple[type, ...], Callable[[BaseException], Broken]], ...] = (
     ((ssl.SSLCertVerificationError,), _certificate),
+    # First: requests turns it into its own InvalidHeader, which otherwise is about the request's headers.
+    ((u3.InvalidHeader,), _bad_header),
     (_INVALID, _invalid),
     ((u3.ProxyError, rq.ProxyError), _proxy),
     ((socket.gaierror, u3.NameResolutionError), _dns),
@@ -153,7 +159,7 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[BaseException], Broken]],
     ((RemoteDisconnected,), _no_answer),
     ((ssl.SSLError,), _tls),
     ((ConnectionError, BrokenPipeError), _system),
-    ((HTTPException, u3.ProtocolError, u3.InvalidHeader), _not_http),
+    ((HTTPException, u3.ProtocolError), _not_http),
     ((OSError,), _system),
     ((ValueError,), _invalid),
 )

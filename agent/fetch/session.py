@@ -115,6 +115,8 @@ class Session:
             failure = diagnose(error)
         if self._watchdog.disarm():
             failure = Broken("The server did not answer in time.")
+            if response is not None:  # a header that was cut off here can pass for a complete one
+                response.close()
         # Raised out here, so that the library's exception, with its URL, is not chained to ours.
         if failure is not None or response is None:
             raise failure or AssertionError("neither an answer nor an error")

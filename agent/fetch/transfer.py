@@ -80,7 +80,7 @@ class Transfer:
     def _attempt(self, session: Session) -> None:
         self._attempts += 1
         with session.ask(self._conditions()) as answer:
-            answer.check()
+            answer.check(part=self._spool.size > 0)
             self._url = answer.url
             self._begin(answer)
             self._receive(answer)
