@@ -37,6 +37,10 @@ class FileId:
     device: int
     inode: int
 
+    def __str__(self) -> str:
+        """Say it as stat(1) does."""
+        return f"inode {self.inode} on device {self.device:#x}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:

@@ -177,16 +177,12 @@ class _View:
     def _mounted(self, node: BlockNode, seen: frozenset[BlockNode]) -> Iterator[Holder]:
         uuid, members = _btrfs(node, self._roots)
         mounts = [mount for mount in self._mounts if self._is_on(mount, node, members)]
-        loops = tuple(
-            self._loop(loop, backing, mount.mount_point, seen)
-            for loop, backing in self._loops
-            if loop not in seen and (mount := self._mount_with(backing)) in mounts and mount is not None
-        )
+        users = (*self._loops_within(mounts, seen), *self._swaps_within(mounts))
         places = list(dict.fromkeys(mount.mount_point for mount in mounts))
         if not places and uuid:
             places = [f"a place this process does not see (btrfs {uuid})"]
         for number, place in enumerate(places):
-            held_by = loops if number == 0 else ()
+            held_by = users if number == 0 else ()
             yield Holder(kind=HolderKind.MOUNT, on=node.name, name=place, held_by=held_by)
 
     def _is_on(self, mount: Mount, node: BlockNode, btrfs_members: tuple[str, ...]) -> bool:
@@ -196,8 +192,19 @@ class _View:
         source = node_behind(mount.source, self._roots) if mount.fstype == "btrfs" else None
         return source is not None and source.name in btrfs_members
 
-    def _mount_with(self, path: str) -> Mount | None:
-        return None if path.startswith("/dev/") else mount_with(path, self._own_mounts)
+    def _loops_within(self, mounts: list[Mount], seen: frozenset[BlockNode]) -> Iterator[Holder]:
+        """Yield the loop devices whose files are stored in one of ``mounts``."""
+        for loop, backing in self._loops:
+            mount = mount_with(backing, self._own_mounts)
+            if mount in mounts and loop not in seen:
+                yield self._loop(loop, backing, mount.mount_point, seen)
+
+    def _swaps_within(self, mounts: list[Mount]) -> Iterator[Holder]:
+        """Yield the swap files that are stored in one of ``mounts``."""
+        for swap in self._swaps:
+            mount = mount_with(swap, self._own_mounts)
+            if mount in mounts:
+                yield Holder(kind=HolderKind.SWAP, on=mount.mount_point, name=swap)
 
 
 def _btrfs(node: BlockNode, roots: Roots) -> tuple[str, tuple[str, ...]]:

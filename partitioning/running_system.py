@@ -68,10 +68,8 @@ def refuse_if_in_use(disk: Disk, *, roots: Roots = REAL) -> None:
 
 def _what_to_do(holders: tuple[Holder, ...]) -> str:
     """Give the commands that end the use, topmost first; empty when nothing uses the disk."""
-    commands = [f"umount {shlex.quote(holder.name)}" for holder in holders if holder.kind is HolderKind.MOUNT]
-    commands += [
-        f"swapoff {shlex.quote(holder.name)}" for holder in holders if holder.kind is HolderKind.SWAP
-    ]
+    verbs = {HolderKind.MOUNT: "umount", HolderKind.SWAP: "swapoff"}
+    commands = [f"{verbs[each.kind]} {shlex.quote(each.name)}" for each in holders if each.kind in verbs]
     if commands:
         return f"If it may be erased: {'; '.join(dict.fromkeys(commands))}; then start again."
     if any(holder.kind is HolderKind.UNKNOWN and holder.sysname is None for holder in holders):

@@ -43,7 +43,7 @@ def wipe_signatures(
     """Make the disk unrecognisable: zero both ends of it and of each old partition; return the ranges.
 
     ``partitions`` are ranges beyond those the kernel knows, such as those of a table it did not read. The
-    kernel forgets its partitions first: what it has cached of them can then not be written back later.
+    kernel forgets its own partitions first, so that one in use shows while the disk is still whole.
     Raises DiskBusy, before anything is overwritten, when one of them is in use; DiskWriteError.
     """
     known = kernel_partitions(open_disk, roots=roots)
