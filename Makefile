@@ -1,0 +1,64 @@
+# The two commands for everyone: `make demo` and `make test`. `make help` lists the rest.
+
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TESTBED := PYTHONPATH=qemu-testbed $(BIN)/python -m testbed
+FIRMWARE ?= legacy
+SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs measure clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: packages $(READY) ## install what is missing: Debian packages, and Python packages into .venv
+
+packages:
+	@PYTHONPATH=qemu-testbed $(PYTHON) -m testbed.packages
+
+$(READY): pyproject.toml constraints.txt | packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cloud-init-reader]'
+	@touch $@
+
+check: setup lint types layers unit ## the quick loop: lint, types, layers, unit tests
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy $(SOURCES)
+
+layers:
+	$(BIN)/lint-imports
+
+unit:
+	$(BIN)/pytest -q -n 2 tests/unit
+
+test: check test-disk test-vm ## everything
+
+test-disk: setup ## tests on files and loop devices
+	$(BIN)/pytest -q tests/disk
+
+test-vm: setup ## tests in virtual servers, legacy and UEFI
+	$(BIN)/pytest -v tests/vm
+
+demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
+	@$(TESTBED) demo
+
+rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
+	@$(TESTBED) rescue-vm --firmware $(FIRMWARE)
+
+docs: setup ## write the generated parts of docs/ anew
+	$(BIN)/python -m agent.request.schema docs/request.schema.json
+
+measure: setup ## figures for docs/performance.md: this agent beside plain qemu-img convert
+	$(BIN)/python benchmarks/sample_image.py
+
+clean: ## remove what was built in this folder; the cache outside it stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
