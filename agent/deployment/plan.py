@@ -106,7 +106,7 @@ def _data(wanted: ConfigDriveRequest) -> ConfigDriveData:
         hostname=wanted.hostname,
         ssh_keys=ssh_keys.lines(wanted.ssh_key or ""),
         user_data=None if user_data is None else user_data.encode("utf-8", errors="surrogateescape"),
-        meta={entry.key: entry.value for entry in wanted.user_metadatas},
+        meta={entry.key: entry.value for entry in wanted.user_metadatas or ()},
     )
 
 

@@ -132,19 +132,23 @@ class UserMetadata(_Part):
 class ConfigDriveRequest(_Part):
     """What the ConfigDrive is to hold; with ``enable`` false no partition is made."""
 
-    enable: bool
-    hostname: Annotated[str, AfterValidator(_check_hostname)] | None = None
+    enable: bool = Field(description="With false no partition is made.")
+    hostname: Annotated[str, AfterValidator(_check_hostname)] | None = Field(
+        default=None, description="The server's host name; absent leaves the image's own."
+    )
     ssh_key: Annotated[str, AfterValidator(ssh_keys.check)] | None = Field(
         default=None, description="One or more OpenSSH public keys, one a line."
     )
     user_data: str | None = Field(
         default=None, repr=False, description="A script or cloud-config; stored byte for byte. A secret."
     )
-    user_metadatas: tuple[UserMetadata, ...] = Field(default=(), strict=False)
+    user_metadatas: tuple[UserMetadata, ...] | None = Field(
+        default=None, strict=False, description="Becomes `meta` in meta_data.json; each key once."
+    )
 
     @model_validator(mode="after")
     def _keys_once(self) -> Self:
-        keys = [entry.key for entry in self.user_metadatas]
+        keys = [entry.key for entry in self.user_metadatas or ()]
         for key in keys:
             if keys.count(key) > 1:
                 raise ValueError(f"userMetadatas holds the key {key} more than once")
@@ -199,16 +203,26 @@ class Request(_Part):
         repr=False,
         description="Where the image is: http or https. User info and query are secrets.",
     )
-    type: ImageType = Field(strict=False)
-    check_sum: str | None = None
-    check_sum_type: CheckSumType | None = Field(default=None, strict=False)
-    description: Annotated[str, Field(max_length=1000)] | None = None
+    type: ImageType = Field(strict=False, description="The image's format; the file has to be of it.")
+    check_sum: str | None = Field(
+        default=None, description="The file's sum in hexadecimal digits, upper or lower case."
+    )
+    check_sum_type: CheckSumType | None = Field(
+        default=None, strict=False, description="What kind of sum `checkSum` is."
+    )
+    description: Annotated[str, Field(max_length=1000)] | None = Field(
+        default=None, description="The image's name, shown in the status."
+    )
     disk_group_id: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Absent, null or 0 means the default group."
     )
-    http_header: tuple[HttpHeader, ...] = Field(default=(), strict=False)
-    configdrive: ConfigDriveRequest | None = None
-    options: Options = Field(default_factory=Options)
+    http_header: tuple[HttpHeader, ...] | None = Field(
+        default=None, strict=False, description="Headers that are sent with the download. Values are secrets."
+    )
+    configdrive: ConfigDriveRequest | None = Field(
+        default=None, description="What cloud-init is told. Absent: no ConfigDrive is made."
+    )
+    options: Options = Field(default_factory=Options, description="What the agent adds of its own.")
 
     @model_validator(mode="after")
     def _sum_is_complete(self) -> Self:
