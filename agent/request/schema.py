@@ -16,8 +16,8 @@ _INTRODUCTION = """\
 
 One JSON object, for `byoi-agent deploy FILE` (or `-` for standard input). Unknown fields are an error.
 This page is generated from the code (`make docs`), and so is the JSON Schema beside it,
-[request.schema.json](request.schema.json). `checkSum` and `checkSumType` come together or not at all. Each field of `options` has a flag of the same name
-on the command line, and so has each other field; flags win over the file.
+[request.schema.json](request.schema.json). `checkSum` and `checkSumType` come together or not at all.
+Every field has a flag on the command line (`byoi-agent deploy --help`); flags win over the file.
 """
 
 
