@@ -67,10 +67,15 @@ class Spool:
         """Return exactly ``length`` bytes at ``offset``; EOFError when they are not all there."""
         if offset < 0 or length < 0 or offset + length > self._size:
             raise EOFError(f"{length} bytes at {offset} are not within {self._size} bytes")
-        piece = os.pread(self._fd, length, offset)
-        while len(piece) < length:  # one call gives at most 2 GiB
-            piece += os.pread(self._fd, length - len(piece), offset + len(piece))
-        return piece
+        pieces = []
+        while length:  # one call gives at most 2 GiB, read(2)
+            piece = os.pread(self._fd, length, offset)
+            if not piece:
+                raise EOFError(f"the spool ends at {offset}: somebody else has truncated it")
+            pieces.append(piece)
+            length -= len(piece)
+            offset += len(piece)
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Give all memory back. A second call does nothing."""

@@ -116,6 +116,13 @@ def test_a_transfer_that_is_just_fast_enough_is_not() -> None:
     for window in range(1, 5):
         clock.now += 60
         guard.check(window * 60 * 1024)
+
+
+def test_a_fast_beginning_does_not_make_up_for_a_stall_later() -> None:
+    clock = FakeClock()
+    guard = SpeedGuard(policy(clock), 0)
+    clock.now += 60
+    guard.check(1 << 30)
     clock.now += 60
     with pytest.raises(Broken):
-        guard.check(4 * 60 * 1024 + 5)
+        guard.check((1 << 30) + 5)
