@@ -114,5 +114,5 @@ def _resize_protective(store: ByteStore, mbr: Mbr, sectors: int) -> None:
     """UEFI 2.10 section 5.2.3: the entry covers the whole disk, or as much as 32 bits can say."""
     entry = mbr.primaries[0]
     size = min(sectors - 1, MAX_SECTORS)
-    if mbr.kind is MbrKind.PROTECTIVE and entry.first_lba == 1 and entry.sectors != size:
+    if mbr.kind is MbrKind.PROTECTIVE and entry.sectors != size:
         store.pwrite(size.to_bytes(4, "little"), size_offset(entry.number))

@@ -70,6 +70,11 @@ class Mbr:
     raw: bytes
 
     @property
+    def points_to_gpt(self) -> bool:
+        """Whether an entry of type 0xEE begins at LBA 1; without it firmware and Linux ignore a GPT."""
+        return any(entry.type == MBR_PROTECTIVE and entry.first_lba == 1 for entry in self.primaries)
+
+    @property
     def partitions(self) -> tuple[MbrPartition, ...]:
         """All of them, containers included."""
         return self.primaries + self.logicals

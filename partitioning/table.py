@@ -110,11 +110,11 @@ def read_table(reader: ByteReader, sector_size: int) -> PartitionTable:
 def read_records(reader: ByteReader, sector_size: int) -> tuple[Mbr, Gpt | None]:
     """Read the same, but give the raw records; partitions may reach beyond the end of ``reader``."""
     mbr = _read_mbr(reader, sector_size)
-    if mbr.kind is MbrKind.NONE:
-        raise _no_table(reader, sector_size)
     if mbr.kind is MbrKind.PLAIN:
         _refuse_mbr_of_other_size(reader, mbr, sector_size)
         return mbr, None
+    if not mbr.points_to_gpt:
+        raise _no_table(reader, sector_size)
     return mbr, _primary(reader, sector_size)
 
 
@@ -176,7 +176,7 @@ def _no_table(reader: ByteReader, sector_size: int) -> TableUnusable:
     if has_header(reader, sector_size):
         return TableUnusable(
             "The GPT has no protective MBR.",
-            detail="Without an entry of type 0xEE in the MBR, firmware and Linux ignore the GPT.",
+            detail="Without an entry of type 0xEE that begins at LBA 1, firmware and Linux ignore the GPT.",
             hint="Let gdisk write a protective MBR into the image: gdisk IMAGE, then x, n and w.",
         )
     if has_header(reader, other_size(sector_size)):

@@ -93,7 +93,7 @@ def put_header(disk: bytes, **fields: object) -> BytesReader:
     ("fields", "said"),
     [
         ({"mine": 2}, "says it belongs at LBA 2"),
-        ({"first": 4000, "last": 40}, "usable area"),
+        ({"first": 4000, "last": 40}, "usable area is said to go"),
         ({"entry_size": 64}, "64 bytes"),
         ({"entry_size": 384}, "384 bytes"),
         ({"entry_size": 0}, "0 bytes"),
@@ -132,15 +132,16 @@ def test_partitions_that_make_no_sense_are_refused(parts: list[Part], said: str)
     assert said in error.value.detail
 
 
-def test_a_backup_whose_array_lies_among_the_partitions_is_refused() -> None:
+def test_a_backup_whose_array_lies_elsewhere_is_refused() -> None:
     disk = bytearray(gpt_disk(SECTORS, PARTS))
-    made = header(
-        mine=SECTORS - 1, other=1, first=34, last=SECTORS - 34, array=2,
-        count=128, entry_size=128, entries=bytes(disk[1024 : 1024 + 16384]),
-    )  # fmt: skip
-    disk[-512:-420] = made
-    with pytest.raises(TableUnusable, match="area for partitions"):
-        read_backup(BytesReader(bytes(disk)), 512)
+    for array, said in ((2, "area for partitions"), (SECTORS - 32, "into its header")):
+        made = header(
+            mine=SECTORS - 1, other=1, first=34, last=SECTORS - 34, array=array,
+            count=128, entry_size=128, entries=bytes(disk[1024 : 1024 + 16384]),
+        )  # fmt: skip
+        disk[-512:-420] = made
+        with pytest.raises(TableUnusable, match=said):
+            read_backup(BytesReader(bytes(disk)), 512)
 
 
 @pytest.mark.parametrize("size", [0, 1, 512, 1023, 1024, 2048])

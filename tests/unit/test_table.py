@@ -98,10 +98,12 @@ def test_when_only_the_backup_is_good_it_says_so(at: int, said: str) -> None:
 
 
 def test_a_gpt_without_a_protective_mbr_is_refused() -> None:
-    disk = bytes(512) + gpt_disk(SECTORS, PARTS)[512:]
-    with pytest.raises(TableUnusable, match="no protective MBR") as error:
-        read_table(BytesReader(disk), 512)
-    assert not isinstance(error.value, NoTable)
+    elsewhere = [(0, 0xEE, 2, 4094)], [(0, 0x83, 300, 10), (0, 0xEE, 40, 10)]
+    for record in (bytes(512), *(mbr(entries) for entries in elsewhere)):
+        disk = record + gpt_disk(SECTORS, PARTS)[512:]
+        with pytest.raises(TableUnusable, match="no protective MBR") as error:
+            read_table(BytesReader(disk), 512)
+        assert not isinstance(error.value, NoTable)
 
 
 @pytest.mark.parametrize(("made_for", "disk_has"), [(512, 4096), (4096, 512)])
