@@ -70,7 +70,7 @@ def build(data: ConfigDriveData, *, sector_size: int) -> DriveImage:
 
 def partition_size(image: DriveImage) -> int:
     """Give the size in bytes of the partition the image wants: whole MiBs, at least one."""
-    return max(1, -(-len(image.data) // _MIB)) * _MIB
+    return -(-len(image.data) // _MIB) * _MIB
 
 
 # The parameter has the name of the function above it; that is the name everyone has for both.
