@@ -2,7 +2,7 @@ import dataclasses
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configdrive import drive
@@ -162,6 +162,7 @@ def test_user_data_of_16_mib_survives() -> None:
         assert image.files["openstack/latest/user_data"] == user_data
 
 
+@settings(deadline=None)
 @given(user_data=st.binary(max_size=5000), sector_size=st.sampled_from(SECTOR_SIZES))
 def test_any_user_data_survives(user_data: bytes, sector_size: int) -> None:
     image = build(data_with(user_data), sector_size=sector_size)

@@ -2,7 +2,7 @@ import re
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configdrive.errors import ConfigDriveError
@@ -119,6 +119,7 @@ def test_what_is_no_fat_is_unreadable() -> None:
         read_fat(bytes(MIB))
 
 
+@settings(deadline=None)
 @given(
     content=st.binary(max_size=3 * 4096) | st.integers(0, 40_000).map(lambda length: b"\xe5" * length),
     sector_size=st.sampled_from(SECTOR_SIZES),

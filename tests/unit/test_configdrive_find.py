@@ -1,8 +1,9 @@
 import struct
 import uuid
+from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configdrive.drive import build
@@ -14,6 +15,7 @@ MIB = 1 << 20
 ISO_LABEL = 16 * 2048 + 40
 
 
+@cache
 def drive(sector_size: int) -> bytes:
     return build(ConfigDriveData(instance_uuid=uuid.UUID(int=1)), sector_size=sector_size).data
 
@@ -78,6 +80,7 @@ def test_a_stump_is_no_config_drive(length: int) -> None:
     assert not is_config_drive(BytesReader(drive(4096)[:length]))
 
 
+@settings(deadline=None)
 @given(
     junk=st.binary(min_size=1, max_size=64),
     at=st.integers(0, 40_000),
