@@ -54,10 +54,10 @@ rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
 	@$(TESTBED) rescue-vm --firmware $(FIRMWARE)
 
 docs: setup ## write the generated parts of docs/ anew
-	$(BIN)/python -m agent.request.schema docs/request.schema.json
+	$(BIN)/python -m agent.request.schema docs
 
 measure: setup ## figures for docs/performance.md: this agent beside plain qemu-img convert
-	$(BIN)/python benchmarks/sample_image.py
+	PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks.sample_image
 
 clean: ## remove what was built in this folder; the cache outside it stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -27,12 +27,17 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold signals back for the time of the block, which has to be short; they arrive after it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    """Let signals pass unheard for the time of the block, which has to be short and to finish the work.
+
+    They are not only held back in this thread: another thread would take them, and Python would still
+    run the handler in the main one.
+    """
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

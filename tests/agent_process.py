@@ -118,7 +118,7 @@ def with_sum(path: Path) -> dict[str, str]:
     return {"checkSum": digest(path), "checkSumType": "sha256"}
 
 
-CONFIGDRIVE = {
+CONFIGDRIVE: dict[str, Any] = {
     "enable": True,
     "hostname": "web1",
     "sshKey": SSH_KEY,

@@ -8,6 +8,7 @@ from agent import run_lock
 from agent.errors import Refused
 from agent.exit_codes import ExitCode
 from agent.run_directory import run_directory
+from agent.status import State, Status
 from agent.status_now import status_now
 
 _PATIENCE = 60.0
@@ -28,10 +29,13 @@ def cancel() -> int:
             detail=f"Process {pid} was told to end, and is still there after {_PATIENCE:.0f} s.",
             hint=f"It may be waiting for the disk. Look at: byoi-agent status. End it: kill -9 {pid}",
         )
-    ended = status_now(where)
-    touched = ended is not None and ended.disk_touched
-    sys.stdout.write(
-        "The deployment was stopped. "
-        + ("The disk was changed and does not boot.\n" if touched else "The disk was not changed.\n")
-    )
+    sys.stdout.write(_outcome(status_now(where)))
     return ExitCode.DONE
+
+
+def _outcome(ended: Status | None) -> str:
+    if ended is not None and ended.status is State.DONE:
+        return "The deployment was done before it could be stopped.\n"
+    touched = ended is not None and ended.disk_touched
+    disk = "was changed and does not boot" if touched else "was not changed"
+    return f"The deployment was stopped. The disk {disk}.\n"

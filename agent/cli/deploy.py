@@ -63,7 +63,10 @@ def _confirm(request: Request, target: Target) -> None:
 
     sys.stderr.write("\n".join(["", *target_lines(request, target), ""]) + "\n")
     name = str(target.disk.path)
-    answer = Prompt.ask(f"All data on this disk will be lost. Type its name ({name}) to go on")
+    try:
+        answer = Prompt.ask(f"All data on this disk will be lost. Type its name ({name}) to go on")
+    except EOFError:
+        answer = ""
     if answer.strip() != name:
         raise Refused(
             "The deployment was not confirmed.",

@@ -19,7 +19,7 @@ from agent.fetch.memory import MemoryBudget
 from agent.fetch.spool import Spool
 from agent.images.inspect import open_image
 from agent.interrupts import undisturbed
-from agent.reporting.events import DiskChosen, DiskTouched, SumKnown
+from agent.reporting.events import DiskChosen, DiskTouched, Finished, SumKnown
 from agent.request.model import Erase, ImageType
 from agent.status import DiskStatus
 from agent.writing.flush import flush
@@ -56,7 +56,10 @@ def deploy(context: Context, confirm: Confirm) -> None:
         _fit_table(context, plan, held)
         _write_config_drive(context, plan, held)
         _verify(context, plan, disk, held)
-        _activate(context, disk, held)
+        # Between the disk that boots and the status that says so, nothing may come.
+        with undisturbed():
+            _activate(context, disk, held)
+            context.reporter.tell(Finished())
 
 
 def choose(context: Context) -> Target:
@@ -172,8 +175,7 @@ def _verify(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHe
 def _activate(context: Context, disk: OpenDisk, held: HeldHead) -> None:
     with context.step(Step.ACTIVATE):
         try:
-            with undisturbed():
-                held.commit()
+            held.commit()
             disk.drop_cache()
             read_back_head(disk, held)
         except BaseException:

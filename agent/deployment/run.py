@@ -15,7 +15,6 @@ from agent.exit_codes import ExitCode
 from agent.fetch.spool import Spool
 from agent.interrupts import interruptible
 from agent.reboot import reboot
-from agent.reporting.events import Finished
 from agent.reporting.reporter import Listener, Reporter
 from agent.reporting.status_file import StatusFile, write
 from agent.request.model import Request
@@ -56,7 +55,6 @@ def run_deployment(
         failure = _ended_badly(context, lambda: deploy(context, confirm))
         if failure is not None:
             return failure
-        reporter.tell(Finished())
     if request.options.reboot:
         _reboot()
     return ExitCode.DONE

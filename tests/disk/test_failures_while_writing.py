@@ -20,7 +20,7 @@ from tests.disk.conftest import MakeLoop, serve
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.small_images import MIB, gpt_image, put, random_file, tool
 
-SIZE = 384 * MIB
+SIZE = 256 * MIB
 
 
 @pytest.fixture(scope="module")
