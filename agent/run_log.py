@@ -26,4 +26,5 @@ def logging_to(path: Path) -> Iterator[None]:
     finally:
         for logger in map(logging.getLogger, _OURS):
             logger.removeHandler(handler)
+            logger.propagate = True
         handler.close()

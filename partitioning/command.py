@@ -114,13 +114,9 @@ def run(
     ``stdin`` has to be small (it is written in one go before anything is read).
     Raises CommandMissing, CommandTimedOut, and CommandFailed for an exit code not in ``ok_codes``.
     """
-    if not available(argv[0]):
-        raise CommandMissing(
-            f"The tool {argv[0]} is not installed.",
-            detail=f"It is needed to run: {shlex.join(argv)}",
-            hint=f"Install the package that brings {argv[0]} and try again.",
-        )
     full = [*(limits or Limits()).prefix(), *argv]
+    _require(full[0], argv)
+    _require(argv[0], argv)
     log.info("running: %s", shlex.join(full))
     process = subprocess.Popen(
         full,
@@ -139,6 +135,15 @@ def run(
     if completed.code not in ok_codes:
         raise _failure(argv, completed)
     return completed
+
+
+def _require(tool: str, argv: Sequence[str]) -> None:
+    if not available(tool):
+        raise CommandMissing(
+            f"The tool {tool} is not installed.",
+            detail=f"It is needed to run: {shlex.join(argv)}",
+            hint=f"Install the package that brings {tool} and try again.",
+        )
 
 
 def _environment() -> dict[str, str]:
@@ -196,7 +201,9 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
+    # Not poll(): the command itself may have ended, and one that it has started still runs. As long as
+    # nobody has waited for it, the number is taken, and the group is the right one.
+    if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         # A process that waits on a dead disk ignores even SIGKILL; the agent must not wait with it.

@@ -30,16 +30,18 @@ class HeldHead:
 
     def pread(self, length: int, offset: int) -> bytes:
         """Return exactly ``length`` bytes at ``offset``, those of the head from memory."""
+        if offset < 0 or length < 0:
+            return self._disk.pread(length, offset)
         inside = bytes(self._head[offset : offset + length])
         rest = length - len(inside)
         return inside + (self._disk.pread(rest, offset + len(inside)) if rest else b"")
 
     def pwrite(self, data: bytes, offset: int) -> None:
         """Write ``data`` at ``offset``, what belongs to the head into memory."""
-        inside = max(0, min(len(data), len(self._head) - offset))
-        self._head[offset : offset + inside] = data[:inside]
+        inside = max(0, min(len(data), len(self._head) - offset)) if offset >= 0 else 0
         if inside < len(data):
             self._disk.pwrite(data[inside:], offset + inside)
+        self._head[offset : offset + inside] = data[:inside]
 
     def commit(self) -> None:
         """Put the head on the disk: all but its first sector, a flush, then that one, and a flush.

@@ -51,6 +51,8 @@ class OpenDisk:
 
     def pread(self, length: int, offset: int) -> bytes:
         """Return exactly ``length`` bytes at ``offset``."""
+        if offset < 0 or length < 0 or offset + length > self._size:
+            raise self._read_error(offset, f"{length} bytes there are past the end of the disk")
         pieces = []
         while length > 0:
             try:
@@ -149,7 +151,9 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
     fd = _open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
     try:
         _lock(path, fd)
-        yield _describe(path, fd, sector_size)
+        disk = _describe(path, fd, sector_size)
+        _refuse_read_only(disk)
+        yield disk
     finally:
         os.close(fd)
 
@@ -201,7 +205,7 @@ def _open_error(path: Path, error: OSError) -> DiskBusy | DiskUnsuitable:
         return DiskBusy(
             f"The disk {path} is in use.",
             detail=f"It could not be opened exclusively within {_LOCK_WAIT:.0f} s: {why}.",
-            hint="Stop what holds it; if nothing is listed, it may be an imported ZFS pool, multipath or bcache.",
+            hint="Stop what holds it; unlisted: perhaps an imported ZFS pool, multipath or bcache.",
         )
     return DiskUnsuitable(
         f"The disk {path} can not be opened.",
@@ -233,7 +237,7 @@ def _describe(path: Path, fd: int, sector_size: int | None) -> OpenDisk:
         size, sector = status.st_size, sector_size or DEFAULT_SECTOR_SIZE
     else:
         size, sector = _ioctl_u64(fd, _BLKGETSIZE64), _ioctl_int(fd, _BLKSSZGET)
-        _check_block_device(path, fd, sector, sector_size)
+        _check_sector_size(path, sector, sector_size)
     if size == 0 or size % sector:
         raise DiskUnsuitable(
             f"{path} can not serve as a disk.",
@@ -243,16 +247,19 @@ def _describe(path: Path, fd: int, sector_size: int | None) -> OpenDisk:
     return OpenDisk(path, fd, size=size, sector_size=sector, is_block_device=stat.S_ISBLK(status.st_mode))
 
 
-def _check_block_device(path: Path, fd: int, sector: int, wanted: int | None) -> None:
+def _check_sector_size(path: Path, sector: int, wanted: int | None) -> None:
     if wanted not in (None, sector):
         raise DiskUnsuitable(
             f"The disk {path} has sectors of {sector} bytes, not {wanted}.",
             detail="A sector size can be chosen for regular files only.",
             hint="Leave the sector size out.",
         )
-    if _ioctl_int(fd, _BLKROGET):
+
+
+def _refuse_read_only(disk: OpenDisk) -> None:
+    if disk.is_block_device and _ioctl_int(disk.fd, _BLKROGET):
         raise DiskUnsuitable(
-            f"The disk {path} is read-only.",
+            f"The disk {disk.path} is read-only.",
             detail="The kernel marks the device read-only.",
             hint="Remove the write protection (blockdev --setrw, or a switch), or choose another disk.",
         )

@@ -14,7 +14,6 @@ from partitioning.errors import ExplainedError
 app = typer.Typer(
     name="byoi-agent",
     help="Puts an operating-system image onto this server's disk, so that the server boots it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -45,12 +44,12 @@ def _main(
 def run() -> int:
     """Carry out the command line and return the exit code."""
     try:
-        result = app(standalone_mode=False)
+        result = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except ExplainedError as error:
         return show_failure(error)
     except typer.Abort:
         sys.stderr.write("Stopped; nothing was changed.\n")
         return ExitCode.INTERRUPTED
-    except typer.BadParameter as error:
+    except typer.TyperException as error:
         return show_usage_error(error)
     return result if isinstance(result, int) else ExitCode.DONE

@@ -1,5 +1,6 @@
 """``byoi-agent cancel``: stops the deployment that is running."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -22,7 +23,8 @@ def cancel() -> int:
         raise Refused(
             "No deployment is running.", detail="Nobody holds the lock of this server.", hint="Nothing to do."
         )
-    os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
+        os.kill(pid, signal.SIGTERM)
     if not run_lock.wait_until_free(where.lock, _PATIENCE):
         raise Refused(
             "The deployment has not ended yet.",

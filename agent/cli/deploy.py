@@ -59,15 +59,12 @@ def _asks(*, yes: bool, from_stdin: bool) -> bool:
 
 
 def _confirm(request: Request, target: Target) -> None:
-    from rich.prompt import Prompt
-
-    sys.stderr.write("\n".join(["", *target_lines(request, target), ""]) + "\n")
     name = str(target.disk.path)
-    try:
-        answer = Prompt.ask(f"All data on this disk will be lost. Type its name ({name}) to go on")
-    except EOFError:
-        answer = ""
-    if answer.strip() != name:
+    question = f"All data on this disk will be lost. Type its name ({name}) to go on: "
+    # Standard output may be a program's, that wants JSON.
+    sys.stderr.write("\n".join(["", *target_lines(request, target), "", question]))
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
         raise Refused(
             "The deployment was not confirmed.",
             detail=f"{name} was not typed.",

@@ -16,7 +16,7 @@ def show_failure(error: ExplainedError) -> ExitCode:
     return exit_code_before_writing(error)
 
 
-def show_usage_error(error: typer.BadParameter) -> ExitCode:
+def show_usage_error(error: typer.TyperException) -> ExitCode:
     """Say what is wrong with the command line."""
     sys.stderr.write(f"Error: {error.format_message()}\n  What to do: byoi-agent --help\n")
     return ExitCode.WRONG_REQUEST

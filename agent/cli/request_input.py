@@ -41,8 +41,10 @@ _PATHS = ("disk", "ca_file")
 def read_request(source: str | None, flags: RequestFlags) -> Request:
     """Read the request from the file ``source`` ('-' is standard input; None: flags only)."""
     document = load_json(_read(source)) if source is not None else {}
-    _lay_over(document, _given(flags, _FIELDS))
-    _lay_under(document, "options", _given(flags, _OPTIONS))
+    fields, options = _given(flags, _FIELDS), _given(flags, _OPTIONS)
+    _forget_other_target(document, fields, options)
+    document.update(fields)
+    _lay_under(document, "options", options)
     if flags.http_header:
         document["httpHeader"] = [_header(text) for text in flags.http_header]
     if configdrive := _configdrive(flags):
@@ -59,21 +61,22 @@ def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
     return found
 
 
-def _lay_over(document: JsonObject, values: JsonObject) -> None:
+def _forget_other_target(document: JsonObject, fields: JsonObject, options: JsonObject) -> None:
     # A target named by a flag takes the place of the other kind of target in the file.
-    if "diskGroupId" in values and isinstance(document.get("options"), dict):
-        document["options"].pop("disk", None)
-    document.update(values)
+    inner = document.get("options")
+    if "diskGroupId" in fields and isinstance(inner, dict):
+        inner.pop("disk", None)
+    if "disk" in options:
+        document.pop("diskGroupId", None)
 
 
 def _lay_under(document: JsonObject, name: str, values: JsonObject) -> None:
     if not values:
         return
-    if "disk" in values and "diskGroupId" in document:
-        del document["diskGroupId"]
-    inner = document.get(name) or {}
+    inner = document.get(name)
     # Something that is no object is left for the check of the whole, which names the field.
-    document[name] = {**inner, **values} if isinstance(inner, dict) else inner
+    if inner is None or isinstance(inner, dict):
+        document[name] = {**(inner or {}), **values}
 
 
 def _configdrive(flags: RequestFlags) -> JsonObject:

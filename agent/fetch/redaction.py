@@ -17,9 +17,9 @@ def public_url(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme not in ("http", "https") or not host:
         return NOT_A_URL
-    return _printable(urlunsplit((parts.scheme, host, parts.path, "", "")))
+    return printable(urlunsplit((parts.scheme, host, parts.path, "", "")))
 
 
-def _printable(text: str) -> str:
-    # Nothing a redirect names may move the cursor of the operator's terminal.
+def printable(text: str) -> str:
+    """Return ``text`` on one line: nothing in it may move the cursor of the operator's terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -54,6 +54,6 @@ def _text_kind(start: bytes) -> str | None:
     if head.startswith((b"<!doctype html", b"<html", b"<head")):
         return "an HTML page"
     # UTF-8 counts as text too: bytes from 0x80 on are let pass where all else is printable.
-    if all(byte in _PRINTABLE or byte >= 0x80 for byte in start) and start.isascii():
+    if all(byte in _PRINTABLE or byte >= 0x80 for byte in start):
         return "a text file"
     return None

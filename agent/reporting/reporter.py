@@ -43,7 +43,7 @@ class Reporter:
     def step(self, name: str, title: str) -> Iterator[None]:
         """Report that a step begins, and that it ends when it ends without an error."""
         started = self._clock()
-        self._step, self._rate, self._last_progress = name, Rate(self._clock), 0.0
+        self._step, self._rate = name, Rate(self._clock)
         self.tell(events.StepStarted(name, title))
         yield
         self.tell(events.StepFinished(name, self._clock() - started))

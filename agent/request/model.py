@@ -68,6 +68,27 @@ _RESERVED_HEADERS = frozenset(
 )
 
 
+def _check_characters(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair, which is no character") from None
+    return value
+
+
+Text = Annotated[str, AfterValidator(_check_characters)]
+"""A string that can be written as UTF-8. A JSON string can hold what is none (RFC 8259, section 8.2)."""
+
+
+def _check_user_data(value: str) -> str:
+    # U+DC80 to U+DCFF carry the bytes of data that is no UTF-8; see agent/cli/request_input.py.
+    try:
+        value.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair, which is no character") from None
+    return value
+
+
 def _check_http_url(value: str) -> str:
     if any(ord(c) <= 0x20 or ord(c) == 0x7F for c in value):
         raise ValueError("it holds white space or control characters")
@@ -94,6 +115,8 @@ def _check_header_name(value: str) -> str:
 def _check_header_value(value: str) -> str:
     if any((ord(c) < 0x20 and c != "\t") or ord(c) == 0x7F or ord(c) > 0xFF for c in value):
         raise ValueError("it holds characters that a header can not carry")
+    if value != value.strip():
+        raise ValueError("it begins or ends with white space")
     return value
 
 
@@ -125,8 +148,8 @@ class HttpHeader(_Part):
 class UserMetadata(_Part):
     """One entry of the ConfigDrive's ``meta``."""
 
-    key: Annotated[str, Field(min_length=1)]
-    value: str
+    key: Annotated[Text, Field(min_length=1)]
+    value: Text
 
 
 class ConfigDriveRequest(_Part):
@@ -136,10 +159,10 @@ class ConfigDriveRequest(_Part):
     hostname: Annotated[str, AfterValidator(_check_hostname)] | None = Field(
         default=None, description="The server's host name; absent leaves the image's own."
     )
-    ssh_key: Annotated[str, AfterValidator(ssh_keys.check)] | None = Field(
+    ssh_key: Annotated[Text, AfterValidator(ssh_keys.check)] | None = Field(
         default=None, description="One or more OpenSSH public keys, one a line."
     )
-    user_data: str | None = Field(
+    user_data: Annotated[str, AfterValidator(_check_user_data)] | None = Field(
         default=None, repr=False, description="A script or cloud-config; stored byte for byte. A secret."
     )
     user_metadatas: tuple[UserMetadata, ...] | None = Field(
@@ -148,10 +171,11 @@ class ConfigDriveRequest(_Part):
 
     @model_validator(mode="after")
     def _keys_once(self) -> Self:
-        keys = [entry.key for entry in self.user_metadatas or ()]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ValueError(f"userMetadatas holds the key {key} more than once")
+        seen = set()
+        for entry in self.user_metadatas or ():
+            if entry.key in seen:
+                raise ValueError(f"userMetadatas holds the key {entry.key} more than once")
+            seen.add(entry.key)
         return self
 
 
@@ -161,7 +185,7 @@ class Options(_Part):
     boot_type: BootType = Field(
         default=BootType.AUTO, strict=False, description="auto: what this system booted with."
     )
-    disk: Annotated[str, AfterValidator(_check_absolute_path)] | None = Field(
+    disk: Annotated[Text, AfterValidator(_check_absolute_path)] | None = Field(
         default=None, description="Names the target directly: a block device or a regular file."
     )
     sector_size: Literal[512, 4096] | None = Field(
@@ -177,10 +201,10 @@ class Options(_Part):
         default=False, description="Read everything back from the disk and compare it with the image."
     )
     reboot: bool | None = Field(default=None, description="Reboot when done. By hand the default is no.")
-    proxy: Annotated[str, AfterValidator(_check_http_url)] | None = Field(
+    proxy: Annotated[Text, AfterValidator(_check_http_url)] | None = Field(
         default=None, repr=False, description="Proxy for the download; otherwise the usual variables apply."
     )
-    ca_file: Annotated[str, AfterValidator(_check_absolute_path)] | None = Field(
+    ca_file: Annotated[Text, AfterValidator(_check_absolute_path)] | None = Field(
         default=None, description="Certificates (PEM) that the download's server is checked against."
     )
     fetch_retries: Annotated[int, Field(ge=0, le=1000)] = Field(
@@ -198,7 +222,7 @@ class Options(_Part):
 class Request(_Part):
     """One deployment request."""
 
-    url: Annotated[str, AfterValidator(_check_http_url)] = Field(
+    url: Annotated[Text, AfterValidator(_check_http_url)] = Field(
         alias="URL",
         repr=False,
         description="Where the image is: http or https. User info and query are secrets.",

@@ -9,26 +9,53 @@ from pydantic_core import ErrorDetails
 
 from agent import messages
 from agent.errors import RequestError
+from agent.fetch.redaction import printable
 from agent.request.model import CheckSumType, ImageType, Request
 
 JsonObject = dict[str, Any]
 
 _HINT = "The request's fields are described in docs/request.md."
+# pydantic says these in the words of Python.
+_WORDS = {
+    "bool_type": "true or false is expected",
+    "extra_forbidden": "there is no such field",
+    "int_type": "an integer is expected",
+    "missing": "this field is required",
+    "model_type": "an object is expected",
+    "string_type": "a string is expected",
+    "string_unicode": "it holds half of a surrogate pair, which is no character",
+    "tuple_type": "a list is expected",
+}
+_KINDS = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "an integer",
+    list: "a list",
+    str: "a string",
+    type(None): "null",
+}
 
 
 def load_json(text: bytes) -> JsonObject:
     """Read one JSON object; a key that stands twice in an object is an error."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except _DuplicateKey as error:
-        raise _error(f"The request is wrong: {error.key} stands in it twice.", "") from None
+        raise _error(
+            f"The request is wrong: {printable(error.key)} stands in it twice.",
+            "In a JSON object every name stands once; which of the two values is meant can not be told.",
+        ) from None
     except (ValueError, RecursionError) as error:
         where = (
             f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         )
         raise _error("The request is not valid JSON.", f"It could not be read as JSON{where}.") from None
     if not isinstance(value, dict):
-        raise _error("The request is wrong: it is not a JSON object.", "")
+        raise _error(
+            "The request is wrong: it is not a JSON object.",
+            f"It is {_KINDS[type(value)]}, and an object, {{...}}, is expected.",
+        )
     return value
 
 
@@ -37,7 +64,12 @@ def parse(document: Mapping[str, Any]) -> Request:
     try:
         return Request.model_validate(document)
     except ValidationError as error:
-        raise _explain(document, error.errors(include_input=False, include_url=False)) from None
+        raise _explain(document, error.errors(include_url=False)) from None
+
+
+def _no_number(text: str) -> float:
+    # Python's reader takes NaN and Infinity; JSON has neither.
+    raise ValueError(text)
 
 
 class _DuplicateKey(Exception):
@@ -58,7 +90,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
 def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> RequestError:
     # The documented messages come first: programs look for them.
     fields = {error["loc"][0] for error in errors if error["loc"]}
-    detail = "; ".join(_sentence(error) for error in errors) + "."
+    detail = "; ".join(_sentence(error) + _given(error) for error in errors) + "."
     if "type" in fields and document.get("type") is not None:
         known = ", ".join(ImageType)
         return _error(messages.BAD_FORMAT, f"type: the types that can be written are {known}.")
@@ -71,12 +103,17 @@ def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> Request
 
 def _sentence(error: ErrorDetails) -> str:
     place = ".".join(str(part) for part in error["loc"])
-    what = {
-        "extra_forbidden": "there is no such field",
-        "missing": "this field is required",
-    }.get(error["type"], error["msg"].removeprefix("Value error, "))
-    return f"{place}: {what}" if place else what
+    what = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return printable(f"{place}: {what}" if place else what)
+
+
+def _given(error: ErrorDetails) -> str:
+    # Of what kind it is, never the value: it may be a secret. A rule about a whole object says it all.
+    kind = _KINDS.get(type(error["input"]))
+    if error["type"] == "missing" or (error["type"], kind) == ("value_error", _KINDS[dict]):
+        return ""
+    return f" (given: {kind})"
 
 
 def _error(message: str, detail: str) -> RequestError:
-    return RequestError(message, detail=detail or message, hint=_HINT)
+    return RequestError(message, detail=detail, hint=_HINT)

@@ -1,8 +1,6 @@
 """OpenSSH public keys as they stand in a request: one a line, checked for being what they claim."""
 
 import base64
-import binascii
-import struct
 
 _TYPES = frozenset(
     {
@@ -40,15 +38,19 @@ def _check_key(number: int, key: str) -> None:
     fields = key.split(None, 2)
     if len(fields) < 2 or fields[0] not in _TYPES:
         raise ValueError(f"key {number} does not begin with a known key type such as ssh-ed25519")
-    if _blob_type(fields[1]) != fields[0]:
+    if not _is_whole(fields[1], fields[0]):
         raise ValueError(f"key {number} is damaged: its data is not that of a key of type {fields[0]}")
 
 
-def _blob_type(text: str) -> str | None:
-    # RFC 4253, section 6.6: the key blob begins with its type as a string (length, then bytes).
+def _is_whole(text: str, kind: str) -> bool:
+    # RFC 4253, section 6.6: the type, then what the type asks for, each as a length and so many bytes.
     try:
         blob = base64.b64decode(text, validate=True)
-        (length,) = struct.unpack_from(">I", blob)
-    except (binascii.Error, struct.error):
-        return None
-    return blob[4 : 4 + length].decode("ascii", errors="replace")
+    except ValueError:
+        return False
+    fields, offset = [], 0
+    while offset + 4 <= len(blob):
+        length = int.from_bytes(blob[offset : offset + 4], "big")
+        fields.append(blob[offset + 4 : offset + 4 + length])
+        offset += 4 + length
+    return offset == len(blob) and len(fields) > 1 and fields[0] == kind.encode()
