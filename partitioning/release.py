@@ -167,7 +167,7 @@ def _carry_out_once(actions: Iterable[ReleaseAction], on_action: OnAction | None
         try:
             _perform(action)
         except CommandError as error:
-            yield error.detail
+            yield str(error)
         except OSError as error:
             yield f"{action.attribute}: {error.strerror}."
 

@@ -11,7 +11,7 @@ from partitioning.errors import DiskNotFound, DiskUnsuitable
 from partitioning.identity import assert_same_disk
 from partitioning.inventory import read_inventory
 from partitioning.open_disk import open_exclusively
-from tests.disk.loop_device import command, detach, loop_device, sparse_file
+from tests.disk.loop_device import command, detach, loop_device, mounted, sparse_file
 from tests.disk.old_contents import MIB
 
 pytestmark = pytest.mark.disk
@@ -62,6 +62,14 @@ def test_a_partition_is_refused_with_the_name_of_its_disk(device: Path) -> None:
 def test_a_read_only_device(image: Path) -> None:
     with loop_device(image, "--read-only") as device, pytest.raises(DiskUnsuitable, match="is read-only"):
         disk_at(device, ())
+
+
+def test_a_file_on_a_read_only_file_system(tmp_path: Path) -> None:
+    with mounted(Path("tmpfs"), tmp_path / "mnt", "-t", "tmpfs") as place:
+        image = sparse_file(place / "disk.img", MIB)
+        command("mount", "-o", "remount,ro", place)
+        with pytest.raises(DiskUnsuitable, match="can not be written to"):
+            disk_at(image, ())
 
 
 def test_a_device_without_a_medium(image: Path) -> None:

@@ -1,5 +1,6 @@
 """Holders of real devices: loop devices, mounts and swap; the kernel itself is the judge."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from partitioning.disk_selection import disk_at
 from partitioning.disks import Disk
-from partitioning.errors import DiskBusy
+from partitioning.errors import DiskBusy, DiskNotFound
 from partitioning.holders import HolderKind, describe_holders, find_holders
 from partitioning.release import carry_out, plan_release, released_and_open
 from partitioning.running_system import refuse_if_in_use
@@ -223,3 +224,31 @@ def test_what_comes_back_by_itself_is_stopped_again(device: Path, monkeypatch: p
         udev.join()
         for path in (above, *again):
             detach(path)
+
+
+def test_a_disk_that_is_locked_at_first_is_tried_again(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partitioning.open_disk._LOCK_WAIT", 0.3)
+    fd = os.open(device, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    timer = threading.Timer(0.5, os.close, [fd])
+    timer.start()
+    try:
+        with released_and_open(disk(device)) as opened:
+            assert opened.size == SIZE
+    finally:
+        timer.join()
+
+
+def test_a_disk_that_stays_locked_is_busy(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partitioning.open_disk._LOCK_WAIT", 0.1)
+    with device.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DiskBusy, match="locked"), released_and_open(disk(device)):
+            pass
+
+
+def test_another_disk_under_the_name_is_not_opened_for_work(image: Path, tmp_path: Path) -> None:
+    chosen = disk(image)
+    sparse_file(tmp_path / "new.img", SIZE).rename(image)
+    with pytest.raises(DiskNotFound, match="no longer the disk that was chosen"), released_and_open(chosen):
+        pass
