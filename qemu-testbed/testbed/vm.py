@@ -138,11 +138,15 @@ class VirtualServer:
     def _start(self) -> None:
         if self.config.firmware is Firmware.UEFI and not self._paths.variables.exists():
             shutil.copyfile(FIRMWARE_VARIABLES, self._paths.variables)
-        command = qemu_arguments(self.config, self._paths, acceleration=self._acceleration(), terminal=self._terminal)
+        # setpriv: if this process is killed outright, the kernel kills QEMU with it.
+        keeper = ("setpriv", "--pdeathsig", "KILL", "--")
+        arguments = qemu_arguments(
+            self.config, self._paths, acceleration=self._acceleration(), terminal=self._terminal
+        )
         with (self._directory / "qemu.log").open("wb") as log:
             own = None if self._terminal else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                command, stdin=own, stdout=None if self._terminal else log, stderr=log, env=tool_environment()
+                [*keeper, *arguments], stdin=own, stdout=None if self._terminal else log, stderr=log, env=tool_environment()
             )
         deadline = time.monotonic() + _START_SECONDS
         while self._qmp is None:
