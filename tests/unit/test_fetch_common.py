@@ -15,15 +15,16 @@ from agent.fetch.spool import Spool
 BODY = random.Random(1).randbytes(300_000)
 OTHER = random.Random(2).randbytes(200_000)
 
+# Waits that a test does not mean to run into are long: the machine may be busy with other tests.
 QUICK = RetryPolicy(
     base_delay=0.001,
     max_delay=0.002,
     retry_after_limit=0.05,
-    silence_limit=10,
+    silence_limit=60,
     min_progress=1,
-    connect_timeout=2,
-    answer_timeout=2,
-    stall_timeout=2,
+    connect_timeout=10,
+    answer_timeout=10,
+    stall_timeout=10,
     min_speed=1,
 )
 

@@ -196,11 +196,18 @@ def test_a_length_that_is_none(server: MisbehavingServer, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 two hundred\r\n\r\n", b"\x00" * 70000]
+    ("data", "told"),
+    [
+        (b"", "closed the connection without an answer"),
+        (b"SSH-2.0-OpenSSH_9\r\n", "not HTTP"),
+        (b"HTTP/1.1 two hundred\r\n\r\n", "not HTTP"),
+        (b"\x00" * 70000, "not HTTP"),
+    ],
 )
-def test_something_that_is_not_http(server: MisbehavingServer, data: bytes) -> None:
+def test_something_that_is_not_http(server: MisbehavingServer, data: bytes, told: str) -> None:
     error = failure(server.on("/image", Raw(data)), policy=replace(QUICK, retries=2))
     assert error.attempts == 3
+    assert told in error.detail
     assert "SSH" not in error.detail
 
 

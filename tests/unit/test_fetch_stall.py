@@ -24,7 +24,8 @@ def server() -> Iterator[MisbehavingServer]:
 
 def test_a_silent_body_is_continued_elsewhere(server: MisbehavingServer) -> None:
     silent = Serve(BODY, etag='"a"', cut_after=1000, end="stall")
-    fetched = fetch(server.on("/image", silent, replace(silent, cut_after=None, end="close")), policy=SHORT)
+    policy = replace(QUICK, stall_timeout=0.3)
+    fetched = fetch(server.on("/image", silent, replace(silent, cut_after=None, end="close")), policy=policy)
     assert fetched.data == BODY
     assert server.seen("/image")[1].headers["Range"] == "bytes=1000-"
     assert "stalled" in fetched.notes[0]
@@ -52,25 +53,26 @@ def test_every_wait_ends(server: MisbehavingServer, name: str) -> None:
         fetch(server.on("/image", ENDLESS[name]), policy=SHORT)
     assert caught.value.attempts == 2
     assert any(word in caught.value.detail for word in ("in time", "stalled", "silent"))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 def test_a_silent_body_of_unknown_length_is_not_a_whole_one(server: MisbehavingServer) -> None:
     """Shutting the connection down looks like the end of such a body."""
+    policy = replace(QUICK, retries=1, stall_timeout=0.1)
     with pytest.raises(FetchFailed, match="stalled"):
-        fetch(server.on("/image", Serve(BODY, length="none", cut_after=1000, end="stall")), policy=SHORT)
+        fetch(server.on("/image", Serve(BODY, length="none", cut_after=1000, end="stall")), policy=policy)
 
 
 def test_a_drip_is_a_stall(server: MisbehavingServer) -> None:
     dripping = Serve(BODY, drip=10, pause=0.01)
-    policy = replace(SHORT, min_speed=1_000_000)
+    policy = replace(QUICK, retries=1, stall_timeout=0.1, min_speed=1_000_000)
     with pytest.raises(FetchFailed, match=r"stalled: \d+ bytes came in"):
         fetch(server.on("/image", dripping), policy=policy)
 
 
 def test_a_slow_but_steady_body_is_not(server: MisbehavingServer) -> None:
     slow = Serve(BODY[:3000], drip=100, pause=0.01)
-    fetched = fetch(server.on("/image", slow), policy=replace(SHORT, min_speed=100))
+    fetched = fetch(server.on("/image", slow), policy=replace(QUICK, stall_timeout=0.1, min_speed=100))
     assert fetched.data == BODY[:3000]
     assert fetched.result.seconds > 0.2
 

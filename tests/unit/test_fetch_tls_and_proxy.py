@@ -120,7 +120,7 @@ def test_a_broken_encrypted_body_is_continued(secure: MisbehavingServer, ca_file
 
 def test_a_stall_in_an_encrypted_body_ends(secure: MisbehavingServer, ca_file: Path) -> None:
     url = secure.on("/stall", Serve(BODY, etag='"a"', cut_after=1000, end="stall"), Serve(BODY, etag='"a"'))
-    fetched = fetch(Source(url=url, ca_file=ca_file), policy=replace(QUICK, stall_timeout=0.1))
+    fetched = fetch(Source(url=url, ca_file=ca_file), policy=replace(QUICK, stall_timeout=0.3))
     assert fetched.data == BODY
     assert "stalled" in fetched.notes[0]
 
