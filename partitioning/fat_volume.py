@@ -94,16 +94,13 @@ def read_geometry(reader: ByteReader) -> Geometry:
 
 
 def next_cluster(reader: ByteReader, geometry: Geometry, cluster: int) -> int | None:
-    """Look up the cluster that follows, None after the last (section 4). Raises FatError."""
+    """Look up the cluster that follows, None after the last (section 4)."""
     at, rest = divmod(cluster * geometry.bits, 8)
     length = 4 if geometry.bits == 32 else 2
     value = int.from_bytes(reader.pread(length, geometry.fat_start + at), "little")
     value = value >> rest & (0x0FFFFFFF if geometry.bits == 32 else (1 << geometry.bits) - 1)
     end = {12: 0xFF8, 16: 0xFFF8, 32: 0x0FFFFFF8}[geometry.bits]
-    if value >= end:
-        return None
-    geometry.offset_of(value)
-    return value
+    return None if value >= end else value
 
 
 def _check_fields(boot: bytes, sector: int, per_cluster: int, reserved: int, fats: int, media: int) -> None:

@@ -69,10 +69,9 @@ def _shown(reader: ByteReader, partitions: Iterable[MbrPartition], sector_size: 
 
 
 def _begins_at(reader: ByteReader, part: MbrPartition, sector_size: int) -> bool:
-    start, length = part.first_lba * sector_size, part.sectors * sector_size
-    if start >= reader.size:
-        return False
-    window = RangeReader(reader, start, min(length, reader.size - start))
+    start = part.first_lba * sector_size
+    there = max(0, reader.size - start)
+    window = RangeReader(reader, start, min(part.sectors * sector_size, there))
     if part.is_extended:
         return is_extended_record(window)
     return identify(window) is not None

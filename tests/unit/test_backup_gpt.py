@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from partitioning.backup_gpt import backup_agrees, move_backup, moved_to_end
 from partitioning.errors import DiskError, NoRoom, TableUnusable
 from partitioning.gpt import read_backup, read_primary
-from tests.table_samples import ESP, Part, Store, gpt_disk, mbr
+from tests.table_samples import ESP, Part, Store, gpt_disk, header, mbr
 
 SECTORS, LARGER = 1024, 4096
 PARTS = [Part(100, 199, ESP, UUID(int=7), 1 << 2, "EFI"), Part(200, 900, guid=UUID(int=8))]
@@ -58,6 +58,10 @@ def test_only_the_meant_bytes_change(*, sector_size: int, count: int, entry_size
     allowed += [(old_last - array, old_last + sector_size), (store.size - array - sector_size, store.size)]
     assert all(within(run, allowed) for run in store.changed(before)), store.changed(before)
     assert not any(store.data[old_last - array : old_last + sector_size])
+    # What fills up the last sectors of array and header is zero, not what the disk had there.
+    at_end = store.size - sector_size
+    assert not any(store.data[at_end - array + count * entry_size : at_end])
+    assert not any(store.data[at_end + 92 + len(b"vendor data") :])
 
 
 def test_the_backups_place_and_the_last_usable_lba() -> None:
@@ -73,6 +77,39 @@ def test_a_small_array_gets_the_room_the_specification_wants_if_nothing_is_there
     tight = Store(gpt_disk(SECTORS, [Part(200, SECTORS - 3)], count=4)[: (SECTORS - 2) * 512] + bytes(1024))
     assert move_backup(tight, 512).header.last_usable_lba == SECTORS - 3
     check_intact(tight)
+    larger, _ = on_disk(gpt_disk(SECTORS, [Part(200, SECTORS - 3)], count=4), SECTORS + 1)
+    assert move_backup(larger, 512).header.last_usable_lba == SECTORS - 2
+    check_intact(larger)
+
+
+def test_a_last_usable_lba_that_leaves_no_room_for_the_backup_is_corrected() -> None:
+    store = Store(gpt_disk(SECTORS, PARTS, last=SECTORS - 2))
+    move_backup(store, 512)
+    check_intact(store)
+
+
+def test_an_old_backup_that_claims_other_sectors_for_its_array_costs_nothing() -> None:
+    # The gap before the first usable LBA is where some boards have their boot loader.
+    image = gpt_disk(SECTORS, [Part(200, 900)])
+    array, gap = image[1024 : 1024 + 16384], (bytes(16) + b"\xa5" * 112) * 128
+    primary = header(
+        mine=1,
+        other=SECTORS - 1,
+        first=100,
+        last=SECTORS - 34,
+        array=2,
+        count=128,
+        entry_size=128,
+        entries=array,
+    )
+    claim = header(
+        mine=SECTORS - 1, other=1, first=1, last=1, array=40, count=128, entry_size=128, entries=gap
+    )
+    head = (image[:512] + primary.ljust(512, b"\0") + array).ljust(40 * 512, b"\0") + gap
+    store, _ = on_disk(head + image[len(head) : -512] + claim.ljust(512, b"\0"))
+    move_backup(store, 512)
+    check_intact(store)
+    assert bytes(store.data[40 * 512 : 40 * 512 + len(gap)]) == gap
 
 
 @pytest.mark.parametrize("last", [None, 950, 901])
@@ -97,6 +134,13 @@ def test_a_backup_that_says_something_else_is_replaced() -> None:
     image = gpt_disk(SECTORS, PARTS)
     other = gpt_disk(SECTORS, PARTS[:1])
     store = Store(image[: -33 * 512] + other[-33 * 512 :])
+    move_backup(store, 512)
+    assert bytes(store.data) == image
+
+
+def test_a_backup_with_another_usable_area_is_replaced() -> None:
+    image = gpt_disk(SECTORS, PARTS)
+    store = Store(image[:-512] + gpt_disk(SECTORS, PARTS, last=950)[-512:])
     move_backup(store, 512)
     assert bytes(store.data) == image
 

@@ -147,6 +147,11 @@ def test_a_file_whose_chain_is_too_short(bits: int) -> None:
         volume(sample(bits, chains={40: end})).read("EFI/BOOT/BOOTX64.EFI", 2000)
 
 
+def test_a_chain_is_followed_no_further_than_the_file_goes() -> None:
+    exact = short_entry(b"EXACT   BIN", cluster=5, size=512)
+    assert volume(sample(12, chains={5: 0}, root_extra=exact)).read("exact.bin", 512).startswith(b"lower")
+
+
 def test_an_absurd_size_reads_no_more_than_the_limit() -> None:
     huge = short_entry(b"HUGE    BIN", cluster=5, size=0xFFFFFFFF)
     with pytest.raises(FatError, match="4294967295"):

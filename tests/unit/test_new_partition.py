@@ -125,6 +125,12 @@ def test_no_room_on_a_disk_that_is_full() -> None:
         place_at_end(mbr_table((0, 0x83, 2048, 2000)), SECTORS * 512, MIB)
 
 
+def test_it_may_begin_where_another_partition_ends() -> None:
+    table = read_table(gpt_store([Part(2048, 4095)]), 512)
+    plan = place_at_end(table, LARGER * 512, MIB, end_limit=3 * MIB)
+    assert (plan.start, plan.size) == (2 * MIB, MIB)
+
+
 @pytest.mark.parametrize("hybrid", [False, True])
 @pytest.mark.parametrize(
     ("sector_size", "count", "entry_size"), [(512, 128, 128), (4096, 128, 256), (512, 4, 128)]
