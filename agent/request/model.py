@@ -148,8 +148,8 @@ class HttpHeader(_Part):
 class UserMetadata(_Part):
     """One entry of the ConfigDrive's ``meta``."""
 
-    key: Annotated[Text, Field(min_length=1)]
-    value: Text
+    key: Annotated[str, Field(min_length=1)]
+    value: Text = Field(repr=False)
 
 
 class ConfigDriveRequest(_Part):
