@@ -38,7 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m testbed", description="Virtual servers to deploy onto.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("host-packages", help="install the Debian packages that are missing on this machine")
-    build = commands.add_parser("build", help="build the rescue system and a sample image, and print where they are")
+    build = commands.add_parser(
+        "build", help="build the rescue system and a sample image, and print where they are"
+    )
     _add_image(build)
     build.add_argument("--full-kernel", action="store_true", help="with the drivers of real servers")
     serve = commands.add_parser("serve", help="serve the files of a directory over HTTP on 127.0.0.1")

@@ -1,7 +1,8 @@
 """Whether guests can run on the processor itself, found out by trying and then remembered.
 
-That /dev/kvm opens proves nothing: there are machines where a guest starts on it and hangs after the firmware.
-So a kernel without a root file system is started once; where it gets as far as its panic, KVM works.
+That /dev/kvm opens proves nothing: there are machines where a guest starts on it and hangs after the
+firmware. So a kernel without a root file system is started once; where it gets as far as its panic, KVM
+works.
 """
 
 from __future__ import annotations
@@ -53,8 +54,12 @@ def _remembered(probe_kernel: Path | None, cache: Cache) -> str:
 
 
 def _machine_key() -> str:
-    version = subprocess.run([QEMU, "--version"], capture_output=True, check=True, env=tool_environment()).stdout
-    cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    version = subprocess.run(
+        [QEMU, "--version"], capture_output=True, check=True, env=tool_environment()
+    ).stdout
+    cpu = next(
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    )
     return content_key(version, platform.release(), platform.version(), cpu)
 
 

@@ -17,7 +17,7 @@ LAUNCHER = FILES / "agent/byoi-agent"
 _HOME = Path("usr/lib/byoi-agent")
 _PYTHON = "3.11"  # Debian 12's
 # Wheels name the oldest C library that they run with; Debian 12 has 2.36.
-_PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (36, 34, 31, 28, 17)) + ("manylinux2014_x86_64",)
+_PLATFORMS = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in (17, 28, 31, 34, 36)))
 
 
 def layers(checkout: Path, cache: Cache) -> tuple[Path, Path]:
@@ -80,8 +80,8 @@ def _finish(target: Path, tree: Path, layer: str) -> None:
 def _compile(tree: Path) -> None:
     """Compile the Python files, with an interpreter whose byte code the rescue system's can read.
 
-    The byte code is marked as not to be checked against its source, so that file times do not matter. A file that
-    does not compile is the agent's business, not this layer's: compileall's exit code is not looked at.
+    The byte code is marked as not to be checked against its source, so that file times do not matter. A file
+    that does not compile is the agent's business, not this layer's: compileall's exit code is not looked at.
     """
     interpreter = sys.executable if sys.version_info[:2] == (3, 11) else "python3.11"
     options = ("-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/")

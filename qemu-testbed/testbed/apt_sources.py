@@ -33,5 +33,7 @@ def _offers_suite(path: Path) -> bool:
     if path.suffix == ".sources":
         return any(SUITE in line.split()[1:] for line in lines if line.startswith("Suites:"))
     if path.suffix == ".list":
-        return any(SUITE in line.split() and "main" in line.split() for line in lines if line.startswith("deb "))
+        return any(
+            SUITE in line.split() and "main" in line.split() for line in lines if line.startswith("deb ")
+        )
     return False

@@ -74,7 +74,7 @@ def _place_of_core(recipe: ImageRecipe) -> int:
 
 
 def _core_at(core: bytearray, first_sector: int) -> bytes:
-    """Fill in the block list, the last 12 bytes of the first sector: where the rest lies, and where it is to go."""
+    """Fill in the block list at the end of the first sector: where the rest lies, and where it goes."""
     core.extend(bytes(-len(core) % _SECTOR))
     sectors = len(core) // _SECTOR
     core[_SECTOR - 12 : _SECTOR] = struct.pack("<QHH", first_sector + 1, sectors - 1, 0x820)
@@ -82,7 +82,7 @@ def _core_at(core: bytearray, first_sector: int) -> bytes:
 
 
 def _boot_sector(code: bytes, mbr: bytes, first_sector: int) -> bytes:
-    """GRUB's boot.img, with the disk's own parameter block (3–0x59) and its table (from 0x1b8) left as they are."""
+    """GRUB's boot.img, with the disk's own parameter block (3 to 0x59) and table (from 0x1b8)."""
     sector = bytearray(code[:_SECTOR])
     sector[0x03:0x5A] = mbr[0x03:0x5A]
     sector[0x1B8:0x1FE] = mbr[0x1B8:0x1FE]
@@ -93,7 +93,7 @@ def _boot_sector(code: bytes, mbr: bytes, first_sector: int) -> bytes:
 
 
 def build_esp(recipe: ImageRecipe, tree: Path, target: Path, size: int) -> None:
-    """Make the ESP (`size` bytes) in a file of its own: mtools cannot read a FAT that mkfs.fat put at an offset."""
+    """Make the ESP (`size` bytes) in a file of its own: mtools cannot read a FAT made at an offset."""
     with target.open("wb") as image:
         image.truncate(size)
     volume = f"{recipe.identity('ESP').int & 0xFFFFFFFF:08x}"

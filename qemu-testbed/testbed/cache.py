@@ -1,7 +1,8 @@
 """A cache of built things, keyed by what they are built from.
 
-An entry is a directory `NAME-KEY`. It is built under another name on the same file system and renamed when it is
-complete, so what has an entry's name is whole. One lock per name keeps two runs from building the same twice.
+An entry is a directory `NAME-KEY`. It is built under another name on the same file system and renamed when it
+is complete, so what has an entry's name is whole. One lock per name keeps two runs from building the same
+twice.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def cache_root() -> Path:
 
 
 def content_key(*inputs: str | bytes | Path) -> str:
-    """Hash the inputs of a recipe: text and bytes as they are, files by content, directories by all they hold."""
+    """Hash the inputs of a recipe: text as it is, files by content, directories by all they hold."""
     digest = hashlib.sha256()
     for item in inputs:
         for part in _parts(item):
@@ -61,7 +62,7 @@ class Cache:
         self.root.mkdir(parents=True, exist_ok=True)
 
     def get_or_build(self, name: str, key: str, build: Callable[[Path], None]) -> Path:
-        """Return the entry's directory; where there is none, `build` fills an empty one that becomes the entry."""
+        """Return the entry's directory; if there is none, `build` fills an empty one to become it."""
         entry = self.root / f"{name}-{key}"
         with self._lock(name):
             if not entry.is_dir():

@@ -46,7 +46,8 @@ def run(
         raise CommandFailed(f"{shlex.join(command)}: no end after {timeout:.0f} s") from expired
     except FileNotFoundError as absent:
         raise CommandFailed(
-            f"{command[0]}: not found", hint="Install what the test bed needs: python3 -m testbed host-packages"
+            f"{command[0]}: not found",
+            hint="Install what the test bed needs: python3 -m testbed host-packages",
         ) from absent
     if finished.returncode != 0:
         said = (finished.stdout[-4000:] + finished.stderr[-4000:]).decode(errors="replace").splitlines()
@@ -56,8 +57,9 @@ def run(
 
 
 def require_root(purpose: str) -> None:
-    """Raise TestbedError unless this process is root; `purpose` completes the sentence "root is needed to …"."""
+    """Raise TestbedError unless this process is root; `purpose` completes "root is needed to …"."""
     if os.geteuid() != 0:
         raise TestbedError(
-            f"root is needed to {purpose}", hint="Run the same command as root, or through sudo --preserve-env."
+            f"root is needed to {purpose}",
+            hint="Run the same command as root, or through sudo --preserve-env.",
         )

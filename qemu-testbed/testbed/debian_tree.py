@@ -18,7 +18,7 @@ _UNWANTED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/
 
 @dataclass(frozen=True, kw_only=True)
 class TreeRecipe:
-    """What goes into a tree: packages on top of the essential ones, files laid over it, units switched off."""
+    """What goes into a tree: packages on top of the essential ones, files laid over, units masked."""
 
     packages: tuple[str, ...]
     overlay: Path
@@ -67,7 +67,7 @@ def lay_over(source: Path, tree: Path) -> None:
 
 
 def compile_python(tree: Path) -> None:
-    """Compile every Python file of the tree: on an emulated processor compiling at start costs whole seconds."""
+    """Compile every Python file of the tree: an emulated processor would take seconds for it at start."""
     in_tree(tree, "python3", "-m", "compileall", "-q", "-j", "0", "/usr/lib/python3", "/usr/lib/python3.11")
 
 

@@ -107,7 +107,9 @@ def _deploy(stage: _Stage, shell: SshConnection, narrator: Narrator) -> None:
     narrator.say(f"byoi-agent deploy - --yes --json   (URL {request['URL']})")
     run = deploy(shell, request, on_event=narrator.agent_event)
     if run.exit_code != 0:
-        raise TestbedError(f"the deployment ended with exit code {run.exit_code}: {run.last}\n{run.stderr[-3000:]}")
+        raise TestbedError(
+            f"the deployment ended with exit code {run.exit_code}: {run.last}\n{run.stderr[-3000:]}"
+        )
 
 
 def _show(guest: SshConnection, narrator: Narrator, errors: list[str]) -> None:
@@ -115,17 +117,20 @@ def _show(guest: SshConnection, narrator: Narrator, errors: list[str]) -> None:
     narrator.say(f"hostname:        {guest.output('hostname')}")
     narrator.say(f"root:            {root}")
     narrator.say(f"user data ran:   {guest.output('cat', USER_DATA_MARK)}")
-    narrator.say(f"metadata:        {guest.output('cloud-init', 'query', 'ds.meta_data.meta')}".replace("\n", ""))
+    narrator.say(
+        f"metadata:        {guest.output('cloud-init', 'query', 'ds.meta_data.meta')}".replace("\n", "")
+    )
     narrator.say(f"uptime:          {guest.output('uptime', '--pretty')}")
-    narrator.say(f"cloud-init:      {'done, without errors' if not errors else errors}")
+    narrator.say(f"cloud-init:      {errors or 'done, without errors'}")
 
 
 def _summary(image: SampleImage, builder: Narrator, narrators: dict[Firmware, Narrator]) -> str:
     phases = list(next(iter(narrators.values())).phases)
     rows = [["seconds", *narrators]]
-    for phase in phases:
-        rows.append([phase, *(f"{narrator.phases[phase]:.1f}" for narrator in narrators.values())])
+    rows += [[phase, *(f"{one.phases[phase]:.1f}" for one in narrators.values())] for phase in phases]
     rows.append(["together", *(f"{sum(narrator.phases.values()):.1f}" for narrator in narrators.values())])
-    deployed = f"{image.qcow2.path.name} onto an 8 GiB disk, hosts {', '.join(f'web-{mode}' for mode in narrators)}"
+    deployed = (
+        f"{image.qcow2.path.name} onto an 8 GiB disk, hosts {', '.join(f'web-{mode}' for mode in narrators)}"
+    )
     built = f"build (or cache): {builder.phases['build']:.1f} s; everything: {builder.elapsed:.1f} s"
     return f"\nDeployed: {deployed}\n\n{table(rows)}\n\n{built}"

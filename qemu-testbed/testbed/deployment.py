@@ -1,4 +1,4 @@
-"""One deployment from outside: a used disk, a request, the agent's run over SSH, the start of what was deployed."""
+"""One deployment from outside: a used disk, a request, the agent's run over SSH, the first boot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USER_DATA = f"#!/bin/sh\ndate --iso-8601=seconds >>{USER_DATA_MARK}\n"
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRun:
-    """What a run of `byoi-agent … --json` left: its exit code, every line of its standard output, and the rest."""
+    """What a run of `byoi-agent … --json` left: exit code, each line of standard output, and the rest."""
 
     exit_code: int
     events: Sequence[Event]
@@ -42,7 +42,7 @@ class AgentRun:
 
 
 def used_disk(path: Path, size: int = 8 << 30) -> Path:
-    """Make a sparse disk of `size` bytes with random bytes in its first and last MiB, where tables have been."""
+    """Make a sparse disk of `size` bytes with random bytes in its first and last MiB."""
     with path.open("wb") as disk:
         disk.truncate(size)
         for position in (0, size - _MIB):
@@ -87,7 +87,8 @@ def deploy(
 ) -> AgentRun:
     """Run `byoi-agent deploy - --yes --json` with the request on its standard input.
 
-    Any exit code is an outcome. A line that is not JSON raises TestbedError, because the contract allows none.
+    Any exit code is an outcome. A line that is not JSON raises TestbedError, because the contract allows
+    none.
     """
     events: list[Event] = []
 
@@ -124,7 +125,7 @@ def wait_for_cloud_init(guest: SshConnection, *, timeout: float) -> list[str]:
 
 
 def boots(server: VirtualServer, *, seconds: float) -> bool:
-    """Whether the server gets as far as a kernel within `seconds`; False is the wished outcome for a ruined disk."""
+    """Whether the server gets as far as a kernel within `seconds`."""
     try:
         server.wait_for_text("Linux version", timeout=seconds)
     except TestbedError:

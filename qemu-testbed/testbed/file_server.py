@@ -1,7 +1,8 @@
 """A small HTTP server for images: byte ranges, entity tags and lengths as a good mirror gives them.
 
-Source: RFC 9110, sections 8.8 (validators), 13.1.5 (If-Range) and 14 (range requests). It serves the files right
-below one directory and nothing else. A server that misbehaves on purpose is a matter of the fetch tests.
+Source: RFC 9110, sections 8.8 (validators), 13.1.5 (If-Range) and 14 (range requests). It serves the files
+right below one directory and nothing else. A server that misbehaves on purpose is a matter of the fetch
+tests.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, directory: Path, port: int, bytes_per_second: int | None, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, port: int, bytes_per_second: int | None, log: Callable[[str], None]
+    ) -> None:
         self.directory = directory
         self.bytes_per_second = bytes_per_second
         self.log = log
@@ -92,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         return path if name and "/" not in name and path.is_file() else None
 
     def _wanted_range(self, tag: str, size: int) -> _Span | None:
-        """The single range asked for; None for the whole file, also where If-Range names another version of it."""
+        """The range asked for; None for the whole file, also where If-Range names another version."""
         match = _RANGE.fullmatch(self.headers.get("Range", ""))
         if match is None or self.headers.get("If-Range", tag) != tag:
             return None
@@ -156,7 +159,9 @@ class FileServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop answering and free the port."""
         self._server.shutdown()
         self._server.server_close()

@@ -1,7 +1,7 @@
 """What a cloud image consists of, as data: a new kind of image is a new value here, not new code.
 
-The order and the numbers of the partitions are those of Debian's own cloud images: the root partition is number 1
-and lies last, so that it can grow.
+The order and the numbers of the partitions are those of Debian's own cloud images: the root partition is
+number 1 and lies last, so that it can grow.
 """
 
 from __future__ import annotations

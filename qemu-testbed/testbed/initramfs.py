@@ -1,4 +1,4 @@
-"""Archives for the kernel to unpack as its first file system, and the small one that starts the rescue system."""
+"""The archives that the kernel unpacks as its first file system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def pack_cpio(directory: Path, archive: Path) -> None:
     """Write all of `directory` to an uncompressed cpio archive; archives may be put one after the other."""
     names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
     listing = "\0".join(names).encode()
-    packed = run("cpio", "--create", "--null", "--quiet", "--format=newc", "--owner=0:0", cwd=directory, stdin=listing)
+    packed = run(
+        "cpio", "--create", "--null", "--quiet", "--format=newc", "--owner=0:0", cwd=directory, stdin=listing
+    )
     archive.write_bytes(packed)
 
 
@@ -30,7 +32,7 @@ def pack_layer(directory: Path, squashfs: Path) -> None:
 
 
 def fill_starter(tree: Path, target: Path) -> None:
-    """Lay out the part of the initramfs that mounts the layers: init, busybox, and the modules in loading order."""
+    """Lay out what mounts the layers: init, busybox, and the modules in loading order."""
     (target / "bin").mkdir(parents=True)
     shutil.copy(tree / "bin/busybox", target / "bin/busybox")
     shutil.copy(INIT, target / "init")
@@ -41,7 +43,7 @@ def fill_starter(tree: Path, target: Path) -> None:
 
 
 def _loading_order(release: Path) -> list[str]:
-    """Paths below `release`, each after what it needs; modules.dep names the needs of each, innermost last."""
+    """Paths below `release`, each after what it needs; modules.dep names the innermost need last."""
     needs: dict[str, list[str]] = {}
     for line in (release / "modules.dep").read_text(encoding="ascii").splitlines():
         module, _, wanted = line.partition(":")

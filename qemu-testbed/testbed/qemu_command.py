@@ -26,8 +26,10 @@ class RunPaths:
     variables: Path
 
 
-def qemu_arguments(config: ServerConfig, paths: RunPaths, *, acceleration: tuple[str, ...], terminal: bool) -> list[str]:
-    """The whole argument list. With `terminal` the serial console is on QEMU's own standard input and output."""
+def qemu_arguments(
+    config: ServerConfig, paths: RunPaths, *, acceleration: tuple[str, ...], terminal: bool
+) -> list[str]:
+    """The whole argument list. With `terminal` the serial console is on QEMU's standard input and output."""
     return [
         QEMU,
         *("-name", config.name, "-nodefaults", "-no-user-config", "-machine", "q35"),
@@ -50,8 +52,10 @@ def _escaped(path: Path) -> str:
 
 def _serial(paths: RunPaths, *, terminal: bool) -> list[str]:
     log = f"logfile={_escaped(paths.serial_log)},logappend=off"
-    backend = "stdio,id=serial0,mux=on,signal=off" if terminal else (
-        f"socket,id=serial0,path={_escaped(paths.serial_socket)},server=on,wait=off"
+    backend = (
+        "stdio,id=serial0,mux=on,signal=off"
+        if terminal
+        else (f"socket,id=serial0,path={_escaped(paths.serial_socket)},server=on,wait=off")
     )
     monitor = ["-mon", "chardev=serial0"] if terminal else []
     return ["-chardev", f"{backend},{log}", "-serial", "chardev:serial0", *monitor]

@@ -5,6 +5,7 @@ Protocol: https://www.qemu.org/docs/master/interop/qmp-spec.html
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -36,7 +37,7 @@ class QmpClient:
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
-        """Send a command and return its `return` value. Raises TestbedError with QEMU's own words on refusal."""
+        """Send a command and return its `return` value; a refusal is TestbedError in QEMU's own words."""
         with self._changed:
             number = self._next_id
             self._next_id += 1
@@ -74,10 +75,8 @@ class QmpClient:
 
     def close(self) -> None:
         """Close the connection and end the reader thread."""
-        try:
+        with contextlib.suppress(OSError):  # QEMU closed its side first, which is the usual end
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # QEMU closed its side first, which is the usual end
         self._reader.join(timeout=5)
         self._lines.close()
         self._socket.close()

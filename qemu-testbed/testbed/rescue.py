@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import agent_layer
@@ -18,19 +19,73 @@ from .keys import KeyPair, testbed_key
 from .server_config import KernelBoot
 
 _RUNTIME_OF_THE_AGENT = (
-    *("ca-certificates", "dmsetup", "dosfstools", "e2fsprogs", "efibootmgr", "fdisk", "gdisk", "grub-efi-amd64-bin"),
-    *("grub-pc-bin", "kmod", "libudev1", "lvm2", "mdadm", "mtools", "nvme-cli", "parted", "python3", "python3-parted"),
+    *(
+        "ca-certificates",
+        "dmsetup",
+        "dosfstools",
+        "e2fsprogs",
+        "efibootmgr",
+        "fdisk",
+        "gdisk",
+        "grub-efi-amd64-bin",
+    ),
+    *(
+        "grub-pc-bin",
+        "kmod",
+        "libudev1",
+        "lvm2",
+        "mdadm",
+        "mtools",
+        "nvme-cli",
+        "parted",
+        "python3",
+        "python3-parted",
+    ),
     *("qemu-utils", "udev", "util-linux", "xfsprogs"),
 )
-_SYSTEM = ("busybox-static", "dbus", "iproute2", "less", "openssh-server", "procps", "systemd", "systemd-sysv")
+_SYSTEM = (
+    "busybox-static",
+    "dbus",
+    "iproute2",
+    "less",
+    "openssh-server",
+    "procps",
+    "systemd",
+    "systemd-sysv",
+)
 # What a system that lives for minutes does not need, and what waits for hardware that no virtual server has.
 _MASKED = (
-    *("dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty@tty1.service"),
-    *("nvmefc-boot-connections.service", "nvmf-autoconnect.service", "systemd-pstore.service", "uuidd.socket"),
-    *("systemd-networkd-wait-online.service", "systemd-timesyncd.service", "apt-daily.timer", "apt-daily-upgrade.timer"),
-    *("systemd-update-utmp.service", "systemd-binfmt.service", "systemd-network-generator.service", "dev-hugepages.mount",
-      "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "systemd-journal-flush.service",
-      "systemd-update-utmp-runlevel.service", "systemd-tmpfiles-clean.timer"),
+    *(
+        "dpkg-db-backup.timer",
+        "e2scrub_all.timer",
+        "e2scrub_reap.service",
+        "fstrim.timer",
+        "getty@tty1.service",
+    ),
+    *(
+        "nvmefc-boot-connections.service",
+        "nvmf-autoconnect.service",
+        "systemd-pstore.service",
+        "uuidd.socket",
+    ),
+    *(
+        "systemd-networkd-wait-online.service",
+        "systemd-timesyncd.service",
+        "apt-daily.timer",
+        "apt-daily-upgrade.timer",
+    ),
+    *(
+        "systemd-update-utmp.service",
+        "systemd-binfmt.service",
+        "systemd-network-generator.service",
+        "dev-hugepages.mount",
+        "dev-mqueue.mount",
+        "sys-kernel-debug.mount",
+        "sys-kernel-tracing.mount",
+        "systemd-journal-flush.service",
+        "systemd-update-utmp-runlevel.service",
+        "systemd-tmpfiles-clean.timer",
+    ),
 )
 # The cloud kernel has the drivers of virtual hardware; for real servers the full one is needed.
 CLOUD_KERNEL = "linux-image-cloud-amd64"
@@ -51,14 +106,18 @@ class RescueSystem:
         return KernelBoot(kernel=self.kernel, initrd=self.initrd, append=" ".join((COMMAND_LINE, *extra)))
 
 
-def rescue_system(checkout: Path, *, cache: Cache | None = None, kernel_package: str = CLOUD_KERNEL) -> RescueSystem:
+def rescue_system(
+    checkout: Path, *, cache: Cache | None = None, kernel_package: str = CLOUD_KERNEL
+) -> RescueSystem:
     """Build what is not in the cache yet, and return the rescue system with the checkout's agent in it."""
     cache = cache or Cache()
     key = testbed_key(cache)
     base = _base(cache, key, kernel_package)
     layers = agent_layer.layers(checkout, cache)
     whole = cache.get_or_build(
-        "rescue", content_key(base.name, *(layer.name for layer in layers)), lambda target: _join(target, base, layers)
+        "rescue",
+        content_key(base.name, *(layer.name for layer in layers)),
+        lambda target: _join(target, base, layers),
     )
     return RescueSystem(kernel=base / "kernel", initrd=whole / "initrd", key=key)
 
@@ -69,11 +128,12 @@ def _base(cache: Cache, key: KeyPair, kernel_package: str) -> Path:
         overlay=FILES / "rescue",
         masked_units=_MASKED,
         enabled_units=("systemd-networkd.service",),
-        # The kernel's install hook would build an initramfs, which takes a third of the whole time and is not used.
+        # The kernel's install hook would build an initramfs, which costs time and is not used.
         environment={"INITRD": "No"},
     )
     inputs = (*recipe.inputs(), key.public, INIT, Path(__file__), Path(fill_starter.__code__.co_filename))
-    return cache.get_or_build("rescue-base", content_key(*inputs), lambda target: _build_base(target, recipe, key))
+    build = partial(_build_base, recipe=recipe, key=key)
+    return cache.get_or_build("rescue-base", content_key(*inputs), build)
 
 
 def _build_base(target: Path, recipe: TreeRecipe, key: KeyPair) -> None:
@@ -93,7 +153,7 @@ def _build_base(target: Path, recipe: TreeRecipe, key: KeyPair) -> None:
 
 
 def _let_in(tree: Path, key: KeyPair) -> None:
-    """Allow the test bed's key for root, whose account has to be unlocked for that, and keep one kind of host key."""
+    """Allow the test bed's key for root (whose account must not be locked), and make one host key."""
     directory = tree / "root/.ssh"
     directory.mkdir(mode=0o700, exist_ok=True)
     (directory / "authorized_keys").write_text(f"{key.public}\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from .vm import VirtualServer
 
 
 def rescue_vm(*, firmware: Firmware, bus: Bus, disk_gib: int, memory_mib: int, recipe: ImageRecipe) -> None:
-    """Start a rescue server with a disk of somebody's old data, and the file server beside it; ends with the guest."""
+    """Start a rescue server with a used disk, and the file server beside it; ends with the guest."""
     rescue, image = rescue_and_image(recipe)
     with tempfile.TemporaryDirectory(prefix="byoi-rescue-") as name, FileServer(image.directory) as server:
         disk = used_disk(Path(name) / "disk.raw", disk_gib << 30)

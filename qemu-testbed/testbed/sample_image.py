@@ -15,9 +15,34 @@ from .image_recipe import GENERIC, ImageRecipe, Role, Table
 
 _TREE = TreeRecipe(
     packages=(
-        *("ca-certificates", "cloud-guest-utils", "cloud-init", "dbus", "e2fsprogs", "fdisk", "gdisk", "grub-common"),
-        *("grub-efi-amd64-bin", "grub-efi-amd64-signed", "grub-pc-bin", "grub2-common", "initramfs-tools", "iproute2"),
-        *("iputils-ping", "kmod", "less", "linux-image-cloud-amd64", "login", "lz4", "netbase", "openssh-server"),
+        *(
+            "ca-certificates",
+            "cloud-guest-utils",
+            "cloud-init",
+            "dbus",
+            "e2fsprogs",
+            "fdisk",
+            "gdisk",
+            "grub-common",
+        ),
+        *(
+            "grub-efi-amd64-bin",
+            "grub-efi-amd64-signed",
+            "grub-pc-bin",
+            "grub2-common",
+            "initramfs-tools",
+            "iproute2",
+        ),
+        *(
+            "iputils-ping",
+            "kmod",
+            "less",
+            "linux-image-cloud-amd64",
+            "login",
+            "lz4",
+            "netbase",
+            "openssh-server",
+        ),
         *("passwd", "procps", "shim-signed", "sudo", "systemd", "systemd-resolved", "systemd-sysv", "udev"),
     ),
     overlay=FILES / "cloud-image",
@@ -52,22 +77,23 @@ class SampleImage:
     @property
     def qcow2(self) -> ImageFile:
         """Compressed, as clouds publish their images."""
-        return self._file("qcow2")
+        return _described(self.directory, self.recipe, "qcow2")
 
     def raw(self, cache: Cache | None = None) -> ImageFile:
         """The same bytes as the disk will have them; sparse, converted on first use."""
         entry = (cache or Cache()).get_or_build("sample-raw", self.directory.name[-16:], self._convert)
-        return SampleImage(entry, self.recipe)._file("raw")
-
-    def _file(self, type_: str) -> ImageFile:
-        path = self.directory / f"{self.recipe.name}.{type_}"
-        digest = path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
-        return ImageFile(path=path, type=type_, sha256=digest, virtual_size=self.recipe.size_mib << 20)
+        return _described(entry, self.recipe, "raw")
 
     def _convert(self, target: Path) -> None:
         raw = target / f"{self.recipe.name}.raw"
         run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", self.qcow2.path, raw)
         _note_sum(raw)
+
+
+def _described(directory: Path, recipe: ImageRecipe, type_: str) -> ImageFile:
+    path = directory / f"{recipe.name}.{type_}"
+    digest = path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
+    return ImageFile(path=path, type=type_, sha256=digest, virtual_size=recipe.size_mib << 20)
 
 
 def sample_image(recipe: ImageRecipe = GENERIC, *, cache: Cache | None = None) -> SampleImage:
@@ -91,7 +117,9 @@ def _build_tree(target: Path) -> None:
     compile_python(tree)
     in_tree(tree, "update-initramfs", "-c", "-k", "all")
     modules = tree / "boot/grub/i386-pc"
-    shutil.copytree(tree / "usr/lib/grub/i386-pc", modules, ignore=shutil.ignore_patterns("*.img", "*.module"))
+    shutil.copytree(
+        tree / "usr/lib/grub/i386-pc", modules, ignore=shutil.ignore_patterns("*.img", "*.module")
+    )
 
 
 def _forget_identity(tree: Path) -> None:
@@ -134,12 +162,21 @@ def _table(recipe: ImageRecipe) -> str:
 
 
 def _write_root(recipe: ImageRecipe, tree: Path, disk: Path) -> None:
-    """Put the tree straight into its place in the disk file. GRUB 2.06 cannot read the newest ext4 features."""
+    """Put the tree straight into its place in the disk. GRUB 2.06 cannot read the newest ext4 features."""
     _write_boot_files(recipe, tree)
     start, size = recipe.bytes_of(recipe.root)
     run(
         *("mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-U", str(recipe.identity("root file system"))),
-        *("-O", "^metadata_csum_seed,^orphan_file", "-E", f"offset={start}", "-d", tree, disk, f"{size >> 10}k"),
+        *(
+            "-O",
+            "^metadata_csum_seed,^orphan_file",
+            "-E",
+            f"offset={start}",
+            "-d",
+            tree,
+            disk,
+            f"{size >> 10}k",
+        ),
     )
 
 

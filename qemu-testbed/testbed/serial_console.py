@@ -10,7 +10,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][0-9A-B]|\x1b[=>78cM]|\r
 
 
 class SerialConsole:
-    """Reads the log as it grows. Positions are byte offsets into it, so one can look at what came after a point."""
+    """Reads the log as it grows. A position is a byte offset, so one can look at what came after it."""
 
     def __init__(self, log: Path, control_socket: Path) -> None:
         """Neither path has to exist yet: QEMU makes both."""

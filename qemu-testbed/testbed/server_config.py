@@ -65,8 +65,9 @@ class KernelBoot:
 class ServerConfig:
     """A whole server.
 
-    Without `kernel_boot` the firmware boots the first disk that will. `firmware_variables` is the UEFI variable
-    store to use and keep (a server's own memory of boot entries); without it the store is fresh and thrown away.
+    Without `kernel_boot` the firmware boots the first disk that will. `firmware_variables` is the UEFI
+    variable store to use and keep (a server's own memory of boot entries); without it the store is fresh and
+    thrown away.
     """
 
     name: str

@@ -66,7 +66,7 @@ class SshConnection:
         self._log = directory / "login.log"
 
     def open(self) -> bool:
-        """Log in and leave the master connection in the background; False where the guest does not let us in."""
+        """Log in and leave the master connection in the background; False where that fails."""
         command = self._ssh("-o", "ControlMaster=yes", "-fN", "-o", f"ConnectTimeout={_LOGIN_SECONDS:.0f}")
         with self._log.open("wb") as log:  # not a pipe: the master in the background would hold it open
             try:
@@ -98,8 +98,8 @@ class SshConnection:
     ) -> RemoteResult:
         """Run a command and return its outcome; `on_line` gets each line of standard output as it comes.
 
-        `expect` are the exit codes that are right (None: any); another one raises RemoteCommandFailed. ssh's own
-        failure is exit code 255. After `timeout` seconds TestbedError is raised.
+        `expect` are the exit codes that are right (None: any); another one raises RemoteCommandFailed. ssh's
+        own failure is exit code 255. After `timeout` seconds TestbedError is raised.
         """
         result = self._collect(shlex.join(arguments), stdin=stdin, timeout=timeout, on_line=on_line)
         if expect is not None and result.exit_code not in expect:
@@ -149,7 +149,7 @@ class SshConnection:
                 threading.Thread(target=_drain, args=(process.stderr, errors), daemon=True),
             ]
             expired = threading.Event()
-            alarm = threading.Timer(timeout, lambda: (expired.set(), process.kill()))
+            alarm = threading.Timer(timeout, _expire, (expired, process))
             for worker in (*workers, alarm):
                 worker.start()
             try:
@@ -167,6 +167,11 @@ class SshConnection:
         if expired.is_set():
             raise TestbedError(f"{command}: no end after {timeout:.0f} s\n{''.join(lines)[-3000:]}")
         return RemoteResult(process.returncode, "".join(lines), b"".join(errors).decode(errors="replace"))
+
+
+def _expire(expired: threading.Event, process: subprocess.Popen[bytes]) -> None:
+    expired.set()
+    process.kill()
 
 
 def _feed(pipe: IO[bytes], content: bytes) -> None:

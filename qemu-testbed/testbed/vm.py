@@ -26,7 +26,7 @@ _START_SECONDS = 20.0
 
 
 class VirtualServer:
-    """Started on entering, killed on leaving. Every wait has a limit, and says on failure what the console showed."""
+    """Started on entering, killed on leaving. A wait that fails says what the console showed."""
 
     def __init__(self, config: ServerConfig, *, terminal: bool = False, log: Path | None = None) -> None:
         """`log` is where the serial console goes, and stays; without it the log goes away with the server."""
@@ -53,7 +53,9 @@ class VirtualServer:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Kill whatever is left of the server."""
         self._clean_up()
 
@@ -90,7 +92,9 @@ class VirtualServer:
 
     def wait_for_text(self, text: str, *, timeout: float, since: int = 0) -> None:
         """Wait until the serial console has shown `text` after the position `since`."""
-        self.wait_for(lambda: text in self.console.text(since), timeout=timeout, what=f"“{text}” on the console")
+        self.wait_for(
+            lambda: text in self.console.text(since), timeout=timeout, what=f"“{text}” on the console"
+        )
 
     def wait_for_ssh(self, key: KeyPair, *, user: str = "root", timeout: float) -> SshConnection:
         """Wait until sshd greets, then log in; the connection is closed with the server."""
@@ -131,7 +135,7 @@ class VirtualServer:
         self.process.wait()
 
     def close_connections(self) -> None:
-        """Close the SSH connections, which would otherwise linger until they notice that the guest is gone."""
+        """Close the SSH connections, which would linger until they notice that the guest is gone."""
         while self._connections:
             self._connections.pop().close()
 
@@ -146,7 +150,11 @@ class VirtualServer:
         with (self._directory / "qemu.log").open("wb") as log:
             own = None if self._terminal else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                [*keeper, *arguments], stdin=own, stdout=None if self._terminal else log, stderr=log, env=tool_environment()
+                [*keeper, *arguments],
+                stdin=own,
+                stdout=None if self._terminal else log,
+                stderr=log,
+                env=tool_environment(),
             )
         deadline = time.monotonic() + _START_SECONDS
         while self._qmp is None:
@@ -177,7 +185,8 @@ class VirtualServer:
         if code is not None:
             said = (self._directory / "qemu.log").read_text(errors="replace").strip()
             raise ServerDied(
-                f"{self.config.name}: QEMU ended (exit code {code}) before {what}\n{said}\n{self.console.tail()}"
+                f"{self.config.name}: QEMU ended (exit code {code}) before {what}\n{said}\n"
+                f"{self.console.tail()}"
             )
 
     def _timeout(self, what: str, seconds: float) -> ServerTimeout:
