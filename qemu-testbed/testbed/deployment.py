@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TestbedError
-from .sample_image import ImageFile
+from .image_file import ImageFile
 from .ssh import SshConnection
-from .vm import VirtualServer
 
 Event = Mapping[str, Any]
 _MIB = 1 << 20
@@ -122,12 +121,3 @@ def wait_for_cloud_init(guest: SshConnection, *, timeout: float) -> list[str]:
     guest.run("cloud-init", "status", "--wait", timeout=timeout, expect=None)
     result = json.loads(guest.output("cat", "/run/cloud-init/result.json"))
     return [str(error) for error in result["v1"]["errors"]]
-
-
-def boots(server: VirtualServer, *, seconds: float) -> bool:
-    """Whether the server gets as far as a kernel within `seconds`."""
-    try:
-        server.wait_for_text("Linux version", timeout=seconds)
-    except TestbedError:
-        return False
-    return True

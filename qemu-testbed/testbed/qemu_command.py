@@ -23,6 +23,7 @@ class RunPaths:
     qmp: Path
     serial_socket: Path
     serial_log: Path
+    firmware_log: Path
     variables: Path
 
 
@@ -63,7 +64,9 @@ def _serial(paths: RunPaths, *, terminal: bool) -> list[str]:
 
 def _firmware(config: ServerConfig, paths: RunPaths) -> list[str]:
     if config.firmware is Firmware.LEGACY:
-        return []
+        # Where SeaBIOS tells what it tries to boot from (docs/specs in QEMU: isa-debugcon).
+        log = f"file,id=firmware,path={_escaped(paths.firmware_log)}"
+        return ["-chardev", log, "-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
     return [
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE_CODE}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={_escaped(paths.variables)}"),

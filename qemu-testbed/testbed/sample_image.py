@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from . import boot_loaders, image_recipe
 from .cache import Cache, content_key
 from .command import require_root, run
 from .debian_tree import FILES, TreeRecipe, build_tree, compile_python, in_tree
+from .image_file import ImageFile, described, note_sum
 from .image_recipe import GENERIC, ImageRecipe, Role, Table
 
 _TREE = TreeRecipe(
@@ -57,16 +57,6 @@ _TREE = TreeRecipe(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageFile:
-    """An image in one format, with what a deployment request says of it."""
-
-    path: Path
-    type: str
-    sha256: str
-    virtual_size: int
-
-
 @dataclass(frozen=True)
 class SampleImage:
     """A built image; the qcow2 is what a server deploys."""
@@ -77,23 +67,17 @@ class SampleImage:
     @property
     def qcow2(self) -> ImageFile:
         """Compressed, as clouds publish their images."""
-        return _described(self.directory, self.recipe, "qcow2")
+        return described(self.directory, self.recipe.name, "qcow2", self.recipe.size_mib << 20)
 
     def raw(self, cache: Cache | None = None) -> ImageFile:
         """The same bytes as the disk will have them; sparse, converted on first use."""
         entry = (cache or Cache()).get_or_build("sample-raw", self.directory.name[-16:], self._convert)
-        return _described(entry, self.recipe, "raw")
+        return described(entry, self.recipe.name, "raw", self.recipe.size_mib << 20)
 
     def _convert(self, target: Path) -> None:
         raw = target / f"{self.recipe.name}.raw"
         run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", self.qcow2.path, raw)
-        _note_sum(raw)
-
-
-def _described(directory: Path, recipe: ImageRecipe, type_: str) -> ImageFile:
-    path = directory / f"{recipe.name}.{type_}"
-    digest = path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
-    return ImageFile(path=path, type=type_, sha256=digest, virtual_size=recipe.size_mib << 20)
+        note_sum(raw)
 
 
 def sample_image(recipe: ImageRecipe = GENERIC, *, cache: Cache | None = None) -> SampleImage:
@@ -145,7 +129,7 @@ def _build_image(target: Path, recipe: ImageRecipe, tree: Path) -> None:
     qcow2 = target / f"{recipe.name}.qcow2"
     run("qemu-img", "convert", "-c", "-W", "-m", "8", "-f", "raw", "-O", "qcow2", disk, qcow2)
     disk.unlink()
-    _note_sum(qcow2)
+    note_sum(qcow2)
 
 
 def _table(recipe: ImageRecipe) -> str:
@@ -201,9 +185,3 @@ def _write_esp(recipe: ImageRecipe, tree: Path, disk: Path) -> None:
     boot_loaders.build_esp(recipe, tree, esp, size)
     run("dd", f"if={esp}", f"of={disk}", "bs=1M", f"seek={start >> 20}", "conv=notrunc,sparse", "status=none")
     esp.unlink()
-
-
-def _note_sum(path: Path) -> None:
-    with path.open("rb") as image:
-        digest = hashlib.file_digest(image, "sha256").hexdigest()
-    path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n", encoding="ascii")

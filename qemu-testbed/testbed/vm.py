@@ -37,6 +37,7 @@ class VirtualServer:
             qmp=self._directory / "qmp",
             serial_socket=self._directory / "serial",
             serial_log=log or self._directory / "serial.log",
+            firmware_log=self._directory / "firmware.log",
             variables=config.firmware_variables or self._directory / "variables.fd",
         )
         self.console = SerialConsole(self._paths.serial_log, self._paths.serial_socket)
@@ -94,6 +95,15 @@ class VirtualServer:
         """Wait until the serial console has shown `text` after the position `since`."""
         self.wait_for(
             lambda: text in self.console.text(since), timeout=timeout, what=f"“{text}” on the console"
+        )
+
+    def wait_for_no_boot(self, *, timeout: float) -> None:
+        """Wait until legacy firmware has tried every disk and given up."""
+        log = self._paths.firmware_log
+        self.wait_for(
+            lambda: "No bootable device" in log.read_text(errors="replace"),
+            timeout=timeout,
+            what="the firmware's word that nothing boots",
         )
 
     def wait_for_ssh(self, key: KeyPair, *, user: str = "root", timeout: float) -> SshConnection:

@@ -1,0 +1,136 @@
+"""Disks that are in use when the agent comes: old arrays that assembled by themselves, and a mounted file system.
+
+One rescue server for all of it. Its disks: one with an md array (metadata 1.2) in a partition, one with an array
+(1.0, whose superblock lies at the end) on the whole disk, both with LVM on top, and one that is mounted.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.deployment import AgentRun, deploy, request_for
+from testbed.file_server import FileServer
+from testbed.image_file import ImageFile
+from testbed.rescue import RescueSystem
+from testbed.server_config import Disk, ServerConfig
+from testbed.ssh import SshConnection
+from testbed.vm import VirtualServer
+
+pytestmark = pytest.mark.vm
+
+BOOT_SECONDS = 300.0
+ARRAYS = {"1.2": "/dev/vda", "1.0": "/dev/vdb"}
+MOUNTED = "/dev/vdc"
+DISK_BYTES = 512 << 20
+
+
+@pytest.fixture(scope="module")
+def server(rescue: RescueSystem, disks: Path) -> Iterator[VirtualServer]:
+    paths = [disks / name for name in ("array-1.2", "array-1.0", "mounted")]
+    for path in paths:
+        with path.open("wb") as disk:
+            disk.truncate(DISK_BYTES)
+    config = ServerConfig(
+        name="old-storage",
+        disks=tuple(Disk(path=path, serial=f"OLD{number}") for number, path in enumerate(paths)),
+        kernel_boot=rescue.boot(),
+    )
+    with VirtualServer(config) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def first_boot(server: VirtualServer, rescue: RescueSystem) -> SshConnection:
+    """The rescue system after it found the arrays by itself, as after a restart into rescue mode."""
+    shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
+    shell.run("sfdisk", "--quiet", ARRAYS["1.2"], stdin=b"label: gpt\n1M,,raid\n")
+    shell.run("udevadm", "settle")
+    make_array(shell, "md0", "1.2", f"{ARRAYS['1.2']}1")
+    make_array(shell, "md1", "1.0", ARRAYS["1.0"])
+    shell.run("mkfs.ext4", "-q", MOUNTED)
+    shell.run("systemctl", "reboot", expect=None)
+    server.wait_for_reset(timeout=BOOT_SECONDS)
+    server.close_connections()
+    shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
+    for disk in ARRAYS.values():
+        server.wait_for(
+            lambda disk=disk: "lvm" in device_types(shell, disk), timeout=90, what=f"LVM on {disk}"
+        )
+    return shell
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    first_boot: SshConnection, small_image: ImageFile, image_server: FileServer
+) -> dict[str, AgentRun]:
+    request = tiny_request(small_image, image_server)
+    return {version: deploy(first_boot, request, "--disk", disk) for version, disk in ARRAYS.items()}
+
+
+def make_array(shell: SshConnection, name: str, metadata: str, member: str) -> None:
+    """A RAID1 that misses its second disk, with a volume group and an active logical volume on it."""
+    shell.run(
+        *("mdadm", "--create", f"/dev/{name}", "--run", "--level=1", "--raid-devices=2"),
+        *(f"--metadata={metadata}", member, "missing"),
+    )
+    shell.run("pvcreate", "--quiet", f"/dev/{name}")
+    shell.run("vgcreate", "--quiet", f"old-{name}", f"/dev/{name}")
+    shell.run("lvcreate", "--quiet", "--name", "root", "--size", "64M", f"old-{name}")
+
+
+def tiny_request(image: ImageFile, server: FileServer) -> dict[str, Any]:
+    return request_for(image, server.url(image.path.name), hostname="old", ssh_key="")
+
+
+def device_types(shell: SshConnection, disk: str) -> set[str]:
+    """The types of everything that stands on the disk, as lsblk names them: part, raid1, lvm."""
+    return set(shell.output("lsblk", "--noheadings", "--raw", "--output", "TYPE", disk).split()) - {"disk"}
+
+
+@pytest.mark.parametrize("version", ARRAYS)
+def test_disks_shows_who_holds_the_disk(first_boot: SshConnection, version: str) -> None:
+    listing = json.loads(first_boot.output("byoi-agent", "disks", "--json"))
+    disks = [disk for group in listing["groups"] for disk in group["disks"]]
+    (held,) = (disk for disk in disks if disk["path"] == ARRAYS[version])
+    assert "md" in json.dumps(held)
+    assert "old--md" in json.dumps(held) or "old-md" in json.dumps(held)
+
+
+@pytest.mark.parametrize("version", ARRAYS)
+def test_deploy_stops_the_holders_and_writes(deployed: dict[str, AgentRun], version: str) -> None:
+    run = deployed[version]
+    assert run.exit_code == 0, f"{run.last}\n{run.stderr}"
+    assert run.last["status"] == "done"
+
+
+def test_a_mounted_disk_is_refused_and_stays_as_it_is(
+    first_boot: SshConnection, small_image: ImageFile, image_server: FileServer
+) -> None:
+    first_boot.run("mount", "--options", "ro", MOUNTED, "/mnt")
+    before = first_boot.output("sha256sum", MOUNTED, timeout=120)
+    run = deploy(first_boot, tiny_request(small_image, image_server), "--disk", MOUNTED)
+    assert run.exit_code == 3, f"{run.last}\n{run.stderr}"
+    assert run.last["status"] == "error"
+    assert run.last["diskTouched"] is False
+    assert "/mnt" in json.dumps(run.last)
+    assert first_boot.output("sha256sum", MOUNTED, timeout=120) == before
+    assert first_boot.output("findmnt", "--noheadings", "--output", "SOURCE", "/mnt") == MOUNTED
+
+
+def test_nothing_assembles_again_at_the_next_boot(
+    server: VirtualServer, rescue: RescueSystem, first_boot: SshConnection, deployed: dict[str, AgentRun]
+) -> None:
+    seen = server.qmp.event_count("RESET")
+    first_boot.run("systemctl", "reboot", expect=None)
+    server.wait_for_reset(timeout=BOOT_SECONDS, already_seen=seen)
+    server.close_connections()
+    shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
+    # What assembles late, too: mdadm starts an array that misses disks only after half a minute.
+    shell.run("systemctl", "start", "--wait", "mdadm-last-resort@md0.service", expect=None)
+    shell.run("udevadm", "settle", timeout=120)
+    assert shell.output("cat", "/proc/mdstat").count(" : active") == 0
+    assert shell.output("lvs", "--noheadings") == ""
+    for disk in ARRAYS.values():
+        assert device_types(shell, disk) == {"part"}
