@@ -11,7 +11,8 @@ from dataclasses import replace
 from partitioning.byte_access import ByteReader, ByteStore
 from partitioning.errors import NoRoom, TableUnusable
 from partitioning.gpt import Gpt, read_backup
-from partitioning.mbr import MAX_SECTORS, Mbr, MbrKind, size_offset
+from partitioning.mbr import Mbr, MbrKind
+from partitioning.mbr_entry import MAX_SECTORS, size_offset
 from partitioning.table import read_records
 
 # UEFI 2.10 section 5.3.1: at least this much has to be reserved for an entry array.

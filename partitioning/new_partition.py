@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from partitioning import gpt as gpt_table
-from partitioning import mbr as mbr_table
+from partitioning import mbr_entry
 from partitioning.backup_gpt import moved_to_end
 from partitioning.byte_access import ByteStore
 from partitioning.errors import NoRoom, TableUnusable
@@ -81,8 +81,8 @@ def add(
     _check_free(placement, table.partitions, placement.size)
     first_lba, sectors = placement.start // sector_size, placement.size // sector_size
     if table.gpt is None:
-        entry = mbr_table.pack_entry(type_byte=kind.mbr, first_lba=first_lba, sectors=sectors)
-        store.pwrite(entry, mbr_table.entry_offset(placement.number))
+        entry = mbr_entry.pack_entry(type_byte=kind.mbr, first_lba=first_lba, sectors=sectors)
+        store.pwrite(entry, mbr_entry.entry_offset(placement.number))
     else:
         entry = gpt_table.pack_entry(
             type_guid=kind.guid,
@@ -107,23 +107,23 @@ def remove(store: ByteStore, sector_size: int, number: int) -> None:
         raise _unusable(f"There is no partition {number}.")
     if table.gpt is not None:
         _write_both(store, table.gpt, number, b"")
-    elif number > mbr_table.SLOTS or part.is_extended:
+    elif number > mbr_entry.SLOTS or part.is_extended:
         raise _unusable(f"Partition {number} is an extended or logical one, which is not taken out.")
     else:
-        store.pwrite(bytes(mbr_table.ENTRY_SIZE), mbr_table.entry_offset(number))
+        store.pwrite(bytes(mbr_entry.ENTRY_SIZE), mbr_entry.entry_offset(number))
 
 
 def _usable(table: PartitionTable, disk_size: int) -> tuple[int, int]:
     """Give the first usable byte, and the one after the last."""
     sector = table.sector_size
     if table.gpt is None:
-        return ALIGNMENT, min(disk_size, mbr_table.MAX_SECTORS * sector)
+        return ALIGNMENT, min(disk_size, mbr_entry.MAX_SECTORS * sector)
     header = moved_to_end(table.gpt, disk_size).header
     return header.first_usable_lba * sector, (header.last_usable_lba + 1) * sector
 
 
 def _free_number(table: PartitionTable, taken: set[int]) -> int:
-    slots = mbr_table.SLOTS if table.gpt is None else table.gpt.header.entry_count
+    slots = mbr_entry.SLOTS if table.gpt is None else table.gpt.header.entry_count
     for number in range(1, slots + 1):
         if number not in taken:
             return number

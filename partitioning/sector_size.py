@@ -13,8 +13,10 @@ from collections.abc import Iterable
 
 from partitioning.byte_access import ByteReader, RangeReader
 from partitioning.errors import TableUnusable
+from partitioning.extended_partitions import is_extended_record
 from partitioning.gpt import has_header
-from partitioning.mbr import Mbr, MbrKind, MbrPartition, is_extended_record, mbr_kind, read_mbr
+from partitioning.mbr import Mbr, MbrKind, mbr_kind, read_mbr
+from partitioning.mbr_entry import MbrPartition
 from partitioning.signatures import identify
 
 SIZES = (512, 4096)

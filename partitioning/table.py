@@ -7,7 +7,8 @@ from uuid import UUID
 from partitioning.byte_access import ByteReader
 from partitioning.errors import SectorSizeMismatch, TableUnusable
 from partitioning.gpt import Gpt, GptPartition, has_header, read_backup, read_primary
-from partitioning.mbr import Mbr, MbrKind, MbrPartition, read_mbr
+from partitioning.mbr import Mbr, MbrKind, read_mbr
+from partitioning.mbr_entry import MbrPartition
 from partitioning.partition_types import BIOS_BOOT, ESP, MBR_EXTENDED, guid_name, mbr_id, mbr_name
 from partitioning.sector_size import detect_sector_size, mbr_evidence, other_size
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from partitioning.byte_access import BytesReader
 from partitioning.errors import TableUnusable
-from partitioning.mbr import Mbr, MbrKind, entry_offset, is_extended_record, mbr_kind, pack_entry, read_mbr
+from partitioning.extended_partitions import is_extended_record
+from partitioning.mbr import Mbr, MbrKind, mbr_kind, read_mbr
+from partitioning.mbr_entry import entry_offset, pack_entry
 from tests.table_samples import mbr
 
 SECTORS = 4096
