@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from testbed.cache import cache_root
 from testbed.file_server import FileServer
 from testbed.sample_image import ImageFile, sample_image
 
@@ -25,7 +26,7 @@ _MIB = 1 << 20
 def main() -> None:
     """Measure each way a few times, in turn, and print the medians as a table."""
     image = sample_image().qcow2
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, _served(image) as url:
+    with tempfile.TemporaryDirectory(dir=cache_root()) as folder, _served(image) as url:
         ways = _ways(image, url, Path(folder))
         found: dict[str, list[Figures]] = {name: [] for name in ways}
         for number in range(ROUNDS):
@@ -38,7 +39,7 @@ def main() -> None:
 @contextmanager
 def _served(image: ImageFile) -> Iterator[str]:
     with FileServer(image.path.parent) as server:
-        yield f"{server.url}/{image.path.name}"
+        yield server.url(image.path.name, host="127.0.0.1")
 
 
 def _ways(image: ImageFile, url: str, folder: Path) -> dict[str, Callable[[], Figures]]:

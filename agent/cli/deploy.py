@@ -19,7 +19,10 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The file that pins disk groups.", show_default=False)
 ]
 RequestArgument = Annotated[
-    str | None, typer.Argument(help="A file with the request, or - for standard input.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="REQUEST", help="A file with the request, or - for standard input.", show_default=False
+    ),
 ]
 
 

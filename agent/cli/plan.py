@@ -23,7 +23,7 @@ def plan(
     config: ConfigOption = None,
     json: Annotated[bool, typer.Option("--json", help="The plan as one JSON object.")] = False,
 ) -> int:
-    """Show what deploy would do; the image is downloaded and inspected, no disk is changed."""
+    """Show what deploy would do, and write to no disk."""
     from agent.deployment.run import run_planning
 
     request = read_request(request_file, flags)
