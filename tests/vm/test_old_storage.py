@@ -1,7 +1,7 @@
-"""Disks that are in use when the agent comes: old arrays that assembled by themselves, and a mounted file system.
+"""Disks in use when the agent comes: old arrays that assembled by themselves, and a mounted file system.
 
-One rescue server for all of it. Its disks: one with an md array (metadata 1.2) in a partition, one with an array
-(1.0, whose superblock lies at the end) on the whole disk, both with LVM on top, and one that is mounted.
+One rescue server for all of it. Its disks: one with an md array (metadata 1.2) in a partition, one with an
+array (1.0, whose superblock lies at the end) on the whole disk, both with LVM on top, and one that is mounted.
 """
 
 import json
@@ -54,10 +54,11 @@ def first_boot(server: VirtualServer, rescue: RescueSystem) -> SshConnection:
     server.wait_for_reset(timeout=BOOT_SECONDS)
     server.close_connections()
     shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
-    for disk in ARRAYS.values():
-        server.wait_for(
-            lambda disk=disk: "lvm" in device_types(shell, disk), timeout=90, what=f"LVM on {disk}"
-        )
+    server.wait_for(
+        lambda: all("lvm" in device_types(shell, disk) for disk in ARRAYS.values()),
+        timeout=120,
+        what="LVM on the old arrays",
+    )
     return shell
 
 

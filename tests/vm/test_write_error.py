@@ -1,6 +1,6 @@
 """A disk that fails in the middle of the write: the agent says so, and the disk does not boot.
 
-The same disk takes the image when nothing is wrong with it, and then it boots: the proof that the test can tell.
+The same disk takes the image when nothing is wrong with it, and boots: the proof that the test can tell.
 """
 
 from collections.abc import Iterator
