@@ -34,7 +34,9 @@ class Terminal:
                 self._remove_bar()
         line = event_line(event, status)
         if line is not None:
-            self._console.print(line, style=_style(event), highlight=False, markup=False, soft_wrap=True)
+            self._console.print(
+                line, style=_style(event), highlight=False, markup=False, emoji=False, soft_wrap=True
+            )
 
     def _move_bar(self, done: int, total: int | None) -> None:
         if self._bars is None:

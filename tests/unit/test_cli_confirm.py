@@ -1,0 +1,167 @@
+"""The question before a disk is erased, asked on a real terminal (pty(7)), and listeners that go away."""
+
+import json
+import os
+import pty
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.unit.test_images_common import MIB, tiny_image
+
+TIMEOUT = 60.0
+IMAGE = tiny_image()
+
+
+class Terminal:
+    """The other end of the terminal that a process runs on: what a person sees and types."""
+
+    def __init__(self) -> None:
+        self._near, self.far = pty.openpty()
+        self._seen = b""
+
+    def close(self) -> None:
+        os.close(self._near)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._near, keys)
+
+    def read_until(self, wanted: bytes) -> str:
+        """What stood on the screen when ``wanted`` came."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._near, selectors.EVENT_READ)
+            end = time.monotonic() + TIMEOUT
+            while wanted not in self._seen and time.monotonic() < end:
+                if selector.select(0.1):
+                    self._seen += os.read(self._near, 65536)
+        assert wanted in self._seen, self._seen
+        return self._seen.decode()
+
+    def rest(self) -> str:
+        """What stood on the screen in the end; Linux reports EIO when nobody is on the other side."""
+        try:
+            while piece := os.read(self._near, 65536):
+                self._seen += piece
+        except OSError:
+            pass
+        return self._seen.decode()
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    opened = Terminal()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "[red]disk"
+    path.write_bytes(os.urandom(4 * MIB))
+    return path
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with MisbehavingServer() as server:
+        yield server.on("/image", Serve(IMAGE))
+
+
+def agent(folder: Path, url: str, disk: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    """The words of the command, and its environment."""
+    argv = [
+        sys.executable,
+        "-m",
+        "agent",
+        "deploy",
+        "--url",
+        url,
+        "--type",
+        "raw",
+        "--disk",
+        str(disk),
+        *words,
+    ]
+    own = {"BYOI_AGENT_RUN_DIR": str(folder / "run"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    return argv, os.environ | own | {"TERM": "xterm", "COLUMNS": "200"}
+
+
+@contextmanager
+def asked(
+    terminal: Terminal, folder: Path, url: str, disk: Path, *words: str
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """A deployment on the terminal that waits for an answer. Its standard output goes elsewhere."""
+    argv, environment = agent(folder, url, disk, *words)
+    # setsid makes the terminal the controlling one, so that Ctrl-C becomes a signal.
+    with subprocess.Popen(
+        ["setsid", "--ctty", *argv],
+        stdin=terminal.far,
+        stdout=subprocess.PIPE,
+        stderr=terminal.far,
+        env=environment,
+    ) as process:
+        os.close(terminal.far)
+        try:
+            terminal.read_until(b"to go on: ")
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "message"),
+    [
+        (b"yes\n", 3, "Error: The deployment was not confirmed."),
+        (b"\n", 3, "Error: The deployment was not confirmed."),
+        (b"\x04", 3, "Error: The deployment was not confirmed."),
+        (b"\x03", 130, "Error: The deployment was interrupted."),
+    ],
+    ids=["wrong name", "nothing", "Ctrl-D", "Ctrl-C"],
+)
+def test_not_confirmed(
+    terminal: Terminal, tmp_path: Path, url: str, disk: Path, keys: bytes, code: int, message: str
+) -> None:
+    before = disk.read_bytes()
+    with asked(terminal, tmp_path, url, disk) as process:
+        terminal.type(keys)
+        assert process.wait(TIMEOUT) == code
+    screen = terminal.rest()
+    assert message in screen
+    assert "was not changed." in screen
+    assert "What to do: " in screen
+    assert disk.read_bytes() == before
+
+
+def test_confirmed(terminal: Terminal, tmp_path: Path, url: str, disk: Path) -> None:
+    with asked(terminal, tmp_path, url, disk, "--json") as process:
+        question = terminal.read_until(b"to go on: ")
+        assert str(disk) in question
+        assert "all that is on it is lost" in question
+        terminal.type(f" {disk} \n".encode())
+        out, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+    assert [json.loads(line) for line in out.splitlines()][-1]["event"] == "done"
+    assert f"Done: the image is on {disk}." in terminal.rest()
+    assert disk.read_bytes()[: len(IMAGE)] == IMAGE
+
+
+def test_a_deployment_goes_on_when_nobody_reads(tmp_path: Path, url: str, disk: Path) -> None:
+    argv, environment = agent(tmp_path, url, disk, "--yes", "--json")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            argv, stdout=writing, stderr=writing, env=environment, timeout=TIMEOUT, check=False
+        )
+    finally:
+        os.close(writing)
+    assert disk.read_bytes()[: len(IMAGE)] == IMAGE
+    assert json.loads((tmp_path / "run/status.json").read_text())["status"] == "done"
+    assert done.returncode == 0

@@ -1,0 +1,55 @@
+"""What the tests around images share: a very small one that boots, and plans for it; no tests in here."""
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from agent.deployment.plan import DeploymentPlan, make_plan
+from agent.deployment.target import Target
+from agent.images.image import Image, raw_image
+from agent.request.model import Request
+from partitioning.byte_access import ByteReader, BytesReader
+from partitioning.disks import file_disk
+from partitioning.release import ReleasePlan
+from tests.table_samples import mbr
+from tests.unit.test_request_common import request
+
+MIB = 1 << 20
+SECTOR = 512
+BOOT_CODE = b"\xeb\x63\x90GRUB"
+
+
+def tiny_image(size: int = 2 * MIB, *, boot_code: bytes = BOOT_CODE, seed: int = 1) -> bytes:
+    """A raw image with an MBR, boot code and one partition full of random bytes."""
+    first = 64
+    record = mbr([(0x80, 0x83, first, size // SECTOR - first)], boot_code=boot_code, signature=seed)
+    return record.ljust(first * SECTOR, b"\0") + random.Random(seed).randbytes(size - first * SECTOR)
+
+
+def image_of(data: bytes | ByteReader, *, fd: int = -1) -> Image:
+    reader = BytesReader(data) if isinstance(data, bytes) else data
+    return raw_image(fd=fd, file_size=reader.size, reader=reader)
+
+
+def file_of(path: Path, size: int) -> Path:
+    """A sparse file of ``size`` bytes."""
+    path.touch()
+    os.truncate(path, size)
+    return path
+
+
+def target_for(path: Path, *, sector_size: int | None = None) -> Target:
+    """The file at ``path`` as a target."""
+    disk = file_disk(path, sector_size=sector_size)
+    return Target(disk=disk, group_id=None, release=ReleasePlan(disk=disk, actions=()), firmware=None)
+
+
+def plan_for(wanted: Request, folder: Path, *, size: int = 8 * MIB) -> DeploymentPlan:
+    """The plan for the small image on a file in ``folder``."""
+    return make_plan(wanted, target_for(file_of(folder / "disk", size)), image_of(tiny_image()))
+
+
+def plan_with(folder: Path, **fields: Any) -> DeploymentPlan:
+    """The same, for a request with these fields."""
+    return plan_for(request(**fields), folder)
