@@ -13,7 +13,9 @@ from agent.fetch.headers import retry_after
 from agent.fetch.redaction import public_url
 from agent.fetch.watchdog import Watchdog
 
-_PIECE = 256 << 10
+# The most that one read asks for. A TLS record brings 16 KiB whatever is asked, and from 128 KiB on malloc maps
+# and unmaps memory for each read: 256 KiB cost twice the CPU time over TLS, and saved a tenth without.
+_PIECE = 124 << 10
 _WITHHELD = " The URL redirects to another host, and httpHeader is never sent to one."
 
 

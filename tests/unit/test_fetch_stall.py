@@ -121,6 +121,7 @@ def test_no_thread_is_left_behind(server: MisbehavingServer) -> None:
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     one, two = socket.socketpair()
     with one, two:
+        one.settimeout(5)
         yield one, two
 
 
