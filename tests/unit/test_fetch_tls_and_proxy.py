@@ -189,6 +189,14 @@ def test_a_proxy_with_a_password(server: MisbehavingServer) -> None:
     assert "Authorization" not in server.seen("/image")[0].headers
 
 
+def test_a_wait_behind_a_proxy_ends_too(server: MisbehavingServer, proxy: TinyProxy) -> None:
+    url = server.on("/drip", Raw(head(200, {"X-Padding": "x" * 9000}), drip=1, pause=0.01))
+    source = Source(url=url, proxy=f"http://127.0.0.1:{proxy.port}")
+    policy = replace(QUICK, retries=0, connect_timeout=0.1, answer_timeout=0.1)
+    with pytest.raises(FetchFailed, match="in time"):
+        fetch(source, policy=policy)
+
+
 def test_a_tunnel_that_is_refused(secure: MisbehavingServer, ca_file: Path) -> None:
     with TinyProxy(authorization="no such") as proxy:
         source = Source(
