@@ -1,5 +1,6 @@
 import base64
 import logging
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -193,8 +194,10 @@ def test_a_wait_behind_a_proxy_ends_too(server: MisbehavingServer, proxy: TinyPr
     url = server.on("/drip", Raw(head(200, {"X-Padding": "x" * 9000}), drip=1, pause=0.01))
     source = Source(url=url, proxy=f"http://127.0.0.1:{proxy.port}")
     policy = replace(QUICK, retries=0, connect_timeout=0.1, answer_timeout=0.1)
+    started = time.monotonic()
     with pytest.raises(FetchFailed, match="in time"):
         fetch(source, policy=policy)
+    assert time.monotonic() - started < 20
 
 
 def test_a_tunnel_that_is_refused(secure: MisbehavingServer, ca_file: Path) -> None:
