@@ -38,10 +38,9 @@ class BytesReader:
 
     def pread(self, length: int, offset: int) -> bytes:
         """Return exactly ``length`` bytes at ``offset``; EOFError past the end."""
-        piece = self._data[offset : offset + length]
-        if offset < 0 or len(piece) != length:
+        if offset < 0 or length < 0 or offset + length > len(self._data):
             raise EOFError(f"{length} bytes at {offset} are not within {len(self._data)} bytes")
-        return piece
+        return self._data[offset : offset + length]
 
 
 class RangeReader:
