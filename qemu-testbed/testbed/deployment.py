@@ -55,25 +55,23 @@ def request_for(
     url: str,
     *,
     hostname: str,
-    ssh_key: str,
+    ssh_key: str | None = None,
     user_data: str = USER_DATA,
     metadata: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A whole request for the image, with a ConfigDrive."""
-    pairs = [{"key": key, "value": value} for key, value in (metadata or {}).items()]
+    configdrive: dict[str, Any] = {"enable": True, "hostname": hostname, "userData": user_data}
+    if ssh_key is not None:
+        configdrive["sshKey"] = ssh_key
+    if metadata is not None:
+        configdrive["userMetadatas"] = [{"key": key, "value": value} for key, value in metadata.items()]
     return {
         "URL": url,
         "type": image.type,
         "checkSum": image.sha256,
         "checkSumType": "sha256",
         "description": image.path.name,
-        "configdrive": {
-            "enable": True,
-            "hostname": hostname,
-            "sshKey": ssh_key,
-            "userData": user_data,
-            "userMetadatas": pairs,
-        },
+        "configdrive": configdrive,
     }
 
 

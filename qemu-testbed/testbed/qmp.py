@@ -25,7 +25,11 @@ class QmpClient:
     def __init__(self, path: Path) -> None:
         """Connect to the socket at `path`, which QEMU has to listen on already, and leave capability mode."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._lines = self._socket.makefile("r", encoding="utf-8")
         self._changed = threading.Condition()
         self._events: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
 """Disks in use when the agent comes: old arrays that assembled by themselves, and a mounted file system.
 
 One rescue server for all of it. Its disks: one with an md array (metadata 1.2) in a partition, one with an
-array (1.0, whose superblock lies at the end) on the whole disk, both with LVM on top, and one that is mounted.
+array (1.0, superblock at the end) on the whole disk, both with LVM on top, and one that is mounted.
 """
 
 import json
@@ -82,7 +82,7 @@ def make_array(shell: SshConnection, name: str, metadata: str, member: str) -> N
 
 
 def tiny_request(image: ImageFile, server: FileServer) -> dict[str, Any]:
-    return request_for(image, server.url(image.path.name), hostname="old", ssh_key="")
+    return request_for(image, server.url(image.path.name), hostname="old")
 
 
 def device_types(shell: SshConnection, disk: str) -> set[str]:

@@ -26,7 +26,7 @@ def test_the_server_restarts_and_the_disk_boots(
     disk = Disk(path=path, serial="REBOOT01")
     with VirtualServer(ServerConfig(name="reboot", disks=(disk,), kernel_boot=rescue.boot())) as server:
         shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
-        request = request_for(small_image, image_server.url(small_image.path.name), hostname="r", ssh_key="")
+        request = request_for(small_image, image_server.url(small_image.path.name), hostname="r")
         seen, position = server.qmp.event_count("RESET"), server.console.position()
         run = deploy(shell, request, "--reboot")
         # The connection may break before the exit code gets through: ssh then says 255.
