@@ -6,7 +6,7 @@ from http import HTTPStatus
 from agent.fetch.answer import Answer
 from agent.fetch.broken import Broken
 from agent.fetch.digest import Digest
-from agent.fetch.download import FIRST_BYTES, Downloaded
+from agent.fetch.downloaded import FIRST_BYTES, Downloaded
 from agent.fetch.errors import ChecksumMismatch, FetchFailed
 from agent.fetch.headers import Identity, content_length, content_range, identity
 from agent.fetch.listener import FetchListener

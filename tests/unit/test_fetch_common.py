@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.fetch.digest import Digest
-from agent.fetch.download import Downloaded, download
+from agent.fetch.download import download
+from agent.fetch.downloaded import Downloaded
 from agent.fetch.memory import MemoryBudget, MemoryView
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
