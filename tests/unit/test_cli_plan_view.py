@@ -1,0 +1,187 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.deployment.plan import DeploymentPlan, make_plan
+from agent.deployment.plan_view import image_lines, plan_json, target_lines
+from agent.errors import Refused
+from agent.firmware import Firmware
+from agent.images.boot_fit import BootFit
+from agent.images.errors import NotBootable
+from agent.request.model import Request
+from partitioning.release import ReleaseAction
+from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.table_samples import Part, gpt_disk
+from tests.unit.test_cli_common import CommandLine, command
+from tests.unit.test_images_common import MIB, file_of, image_of, plan_with, target_for, tiny_image
+from tests.unit.test_request_common import SECRET, request
+
+__all__ = ["command"]
+
+DRIVE = {"enable": True, "hostname": "web", "userData": SECRET}
+
+
+def secretive(**more: object) -> Request:
+    """A request with a secret wherever one can be."""
+    return request(
+        URL=f"https://u:{SECRET}@h.example/image?{SECRET}",
+        httpHeader=[{"key": "A", "value": SECRET}],
+        configdrive=DRIVE,
+        options={"proxy": f"http://u:{SECRET}@p"} | more,
+    )
+
+
+def lines_of(plan: DeploymentPlan) -> dict[str, str]:
+    """The lines about the image, by what they are about."""
+    return {name: text.strip() for name, _, text in (line.partition(":") for line in image_lines(plan))}
+
+
+def test_the_disk_in_words(tmp_path: Path) -> None:
+    target = target_for(file_of(tmp_path / "disk", 8 * MIB))
+    lines = "\n".join(target_lines(request(description="Debian 12"), target))
+    assert f"{tmp_path}/disk: 8.39 MB file" in lines
+    assert "8388608 bytes, sectors of 512 bytes" in lines
+    assert "Image:     raw from http://images.example/debian.raw" in lines
+    assert "Debian 12" in lines
+    assert "any (the disk is a file)" in lines
+    assert f"Erase:     the whole disk {tmp_path}/disk: all that is on it is lost" in lines
+    assert "Release:" not in lines
+
+
+def test_what_is_stopped_and_erased_in_words(tmp_path: Path) -> None:
+    plain = target_for(file_of(tmp_path / "disk", 8 * MIB))
+    release = dataclasses.replace(plain.release, actions=(ReleaseAction(line="mdadm --stop /dev/md127"),))
+    target = dataclasses.replace(plain, release=release, group_id=2, firmware=Firmware.UEFI)
+    lines = "\n".join(target_lines(request(options={"erase": "full"}), target))
+    assert "file, group 2\n" in lines
+    assert "Firmware:  UEFI\n" in lines
+    assert "Release:   mdadm --stop /dev/md127\n" in lines
+    assert lines.endswith("every byte of it")
+
+
+def test_the_image_in_words(tmp_path: Path) -> None:
+    lines = lines_of(plan_with(tmp_path))
+    assert lines["Write"] == "2.0 MiB (2097152 bytes), MBR with 1 partitions"
+    assert lines["Boots on"] == "legacy (UEFI: the image has no EFI system partition.)"
+    assert lines["Config"] == "no ConfigDrive"
+    assert "Table" not in lines
+
+
+def test_a_config_drive_in_words(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, configdrive=DRIVE)
+    drive = plan.config_drive
+    assert drive is not None
+    where = f"partition 2 at byte {drive.placement.start}, {drive.placement.size} bytes"
+    assert lines_of(plan)["Config"] == f"a ConfigDrive ({drive.image.kind}) becomes {where}"
+    used = dataclasses.replace(drive, reuses=plan.contents.table.partitions[0])
+    again = lines_of(dataclasses.replace(plan, config_drive=used))["Config"]
+    assert again == f"the image's own ConfigDrive, {where}, is filled anew"
+
+
+def test_a_gpt_and_warnings_in_words(tmp_path: Path) -> None:
+    data = gpt_disk(4096, [Part(100, 3999)], boot_code=b"code")
+    target = target_for(file_of(tmp_path / "disk", 8 * MIB))
+    plan = make_plan(request(), target, image_of(data))
+    lines = lines_of(dataclasses.replace(plan, warnings=("Careful.",)))
+    assert lines["Table"] == "the backup GPT is moved to the end of the disk"
+    assert lines["Warning"] == "Careful."
+
+
+def test_the_plan_as_json(tmp_path: Path) -> None:
+    wanted = secretive()
+    plan = plan_with(tmp_path, configdrive=DRIVE)
+    shown = json.loads(json.dumps(plan_json(wanted, plan)))
+    drive = plan.config_drive
+    assert drive is not None
+    assert shown == {
+        "disk": {
+            "path": f"{tmp_path}/disk",
+            "model": None,
+            "serial": None,
+            "size": 8 * MIB,
+            "sectorSize": 512,
+            "diskGroupId": None,
+        },
+        "firmware": None,
+        "release": [],
+        "erase": "quick",
+        "image": {
+            "url": "https://h.example/image",
+            "type": "raw",
+            "fileSize": 2 * MIB,
+            "virtualSize": 2 * MIB,
+            "partitionTable": "mbr",
+            "partitions": 1,
+            "bootsOn": ["legacy"],
+        },
+        "configdrive": {
+            "fileSystem": drive.image.kind,
+            "start": drive.placement.start,
+            "size": drive.placement.size,
+            "partition": 2,
+            "reused": False,
+        },
+        "warnings": [],
+    }
+
+
+def test_a_plan_without_a_drive_as_json(tmp_path: Path) -> None:
+    assert plan_json(request(), plan_with(tmp_path))["configdrive"] is None
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    wanted = secretive()
+    plan = make_plan(wanted, target_for(file_of(tmp_path / "disk", 8 * MIB)), image_of(tiny_image()))
+    shown = [*target_lines(wanted, plan.target), *image_lines(plan), json.dumps(plan_json(wanted, plan))]
+    assert SECRET not in "\n".join(shown) + repr(plan)
+
+
+def test_no_room_for_the_drive(tmp_path: Path) -> None:
+    target = target_for(file_of(tmp_path / "disk", 2 * MIB))
+    with pytest.raises(Refused) as caught:
+        make_plan(secretive(), target, image_of(tiny_image()))
+    assert caught.value.message == "Could not create configdrive on disk."
+    assert SECRET not in caught.value.detail
+
+
+def test_an_image_that_this_firmware_can_not_start(tmp_path: Path) -> None:
+    target = target_for(file_of(tmp_path / "disk", 8 * MIB))
+    with pytest.raises(NotBootable):
+        make_plan(request(), dataclasses.replace(target, firmware=Firmware.UEFI), image_of(tiny_image()))
+
+
+def test_both_firmwares_in_words(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path)
+    both = dataclasses.replace(plan.contents, boot=BootFit(legacy=None, uefi=None))
+    assert lines_of(dataclasses.replace(plan, contents=both))["Boots on"] == "legacy and uefi"
+
+
+def test_the_command(command: CommandLine, tmp_path: Path) -> None:
+    disk = file_of(tmp_path / "disk", 8 * MIB)
+    with MisbehavingServer() as server:
+        words = [
+            "plan",
+            "--url",
+            server.on("/image", Serve(tiny_image())),
+            "--type",
+            "raw",
+            "--disk",
+            str(disk),
+        ]
+        for_people, for_programs = command(*words), command(*words, "--json")
+    assert (for_people.code, for_programs.code) == (0, 0)
+    assert "Write:     2.0 MiB" in for_people.out
+    assert json.loads(for_programs.out)["image"]["virtualSize"] == 2 * MIB
+    assert "Downloading the image ..." in for_programs.err
+    assert list(command.where.path.iterdir()) == []
+    assert not any(disk.read_bytes())
+
+
+def test_the_command_that_fails(command: CommandLine, tmp_path: Path) -> None:
+    with MisbehavingServer() as server:
+        url = server.on("/image", Serve(tiny_image()))
+        said = command("plan", "--url", url, "--type", "raw", "--disk", str(tmp_path / "none"), "--json")
+    assert (said.code, said.out) == (3, "")
+    assert f"Error: There is no disk at {tmp_path}/none." in said.err
