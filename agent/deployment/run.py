@@ -3,6 +3,7 @@
 import logging
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from agent import run_lock
@@ -20,7 +21,7 @@ from agent.reporting.status_file import StatusFile, write
 from agent.request.model import Request
 from agent.run_directory import RunDirectory
 from agent.run_log import logging_to
-from agent.status import Status, StepStatus, now
+from agent.status import State, Status, StepStatus, now
 from partitioning.errors import ExplainedError
 from partitioning.group_config import GroupConfig
 
@@ -65,8 +66,7 @@ def _reboot() -> None:
         reboot()
     except ExplainedError as error:
         # The deployment is done and has been reported as that; the rest is up to the operator.
-        sys.stderr.write(f"{error.message} {error.hint}\n")
-        log.warning("%s", error)
+        sys.stderr.write(f"{error} {error.hint}\n")
 
 
 def run_planning(
@@ -92,8 +92,14 @@ def _ended_badly(context: Context, work: Callable[[], None]) -> ExitCode | None:
         with interruptible():
             work()
     except BaseException as error:
+        if context.reporter.status.status is State.DONE:
+            log.info("after the end: %s", type(error).__name__)
+            return None
         failed = explain(error, context.circumstances())
-        log.info("ended: %s", failed.message, exc_info=failed.exit_code is ExitCode.DEFECT)
+        log.info("ended: %s", failed.message)
+        if failed.exit_code is ExitCode.DEFECT:
+            # Only where it came from: its text may hold anything, a secret as well.
+            log.info("%s\n%s", failed.detail, "".join(traceback.format_tb(error.__traceback__)))
         context.reporter.tell(failed)
         return failed.exit_code
     return None

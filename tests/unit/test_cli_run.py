@@ -1,0 +1,178 @@
+"""Whole deployments within this process: what is left behind, how they end, and what comes after."""
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import run_lock
+from agent.cli import deploy as command_module
+from agent.deployment import deploy as steps
+from agent.deployment import run
+from agent.deployment.context import Context
+from agent.errors import Interrupted, Refused
+from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.unit.test_cli_common import CommandLine, Said, command
+from tests.unit.test_images_common import MIB, file_of, tiny_image
+from tests.unit.test_request_common import SECRET
+
+__all__ = ["command"]
+
+IMAGE = tiny_image()
+STEPS = ["disk", "fetch", "inspect", "release", "wipe", "write", "flush", "gpt", "verify", "activate"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return file_of(tmp_path / "disk", 4 * MIB)
+
+
+@pytest.fixture
+def words(disk: Path) -> Iterator[list[str]]:
+    """The words of a deployment that succeeds."""
+    with MisbehavingServer() as server:
+        url = server.on("/image", Serve(IMAGE)).replace("//", f"//user:{SECRET}@")
+        yield ["deploy", "--url", f"{url}?{SECRET}", "--type", "raw", "--disk", str(disk), "--yes", "--json"]
+
+
+@pytest.fixture
+def reboots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    done: list[str] = []
+    monkeypatch.setattr(run, "reboot", lambda: done.append("reboot"))
+    return done
+
+
+def left_behind(command: CommandLine) -> str:
+    return "".join(path.read_text() for path in command.where.path.iterdir())
+
+
+def final(said: Said) -> dict[str, object]:
+    last: dict[str, object] = json.loads(said.out.splitlines()[-1])
+    return last
+
+
+def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, step: str = "inspect") -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(steps, step, fail)
+
+
+def test_a_deployment(command: CommandLine, words: list[str], disk: Path, reboots: list[str]) -> None:
+    said = command(*words, "--description", "Debian", "--service-name", "ns1")
+    assert said.code == 0, said.err
+    assert disk.read_bytes()[: len(IMAGE)] == IMAGE
+    events = [json.loads(line) for line in said.out.splitlines()]
+    assert [event["step"] for event in events if event["event"] == "step_started"] == STEPS
+    assert [event["step"] for event in events if event["event"] == "step_finished"] == STEPS
+    last = final(said)
+    assert (last["event"], last["servername"], last["description"]) == ("done", "ns1", "Debian")
+    assert [step["state"] for step in events[-1]["steps"]] == ["done"] * len(STEPS)
+    assert json.loads(command.where.status.read_text()).items() <= last.items()
+    assert reboots == []
+
+
+def test_commands_are_in_the_log_and_secrets_are_not(command: CommandLine, words: list[str]) -> None:
+    said = command(*words)
+    assert "running: prlimit --as=2147483648 -- qemu-img convert" in command.where.log.read_text()
+    assert SECRET not in said.out + said.err + left_behind(command)
+
+
+def test_the_name_of_the_server(command: CommandLine, words: list[str]) -> None:
+    assert final(command(*words))["servername"] == socket.gethostname()
+
+
+@pytest.mark.parametrize(("flags", "expected"), [(["--reboot"], ["reboot"]), (["--no-reboot"], []), ([], [])])
+def test_the_reboot(
+    command: CommandLine, words: list[str], reboots: list[str], flags: list[str], expected: list[str]
+) -> None:
+    assert command(*words, *flags).code == 0
+    assert reboots == expected
+
+
+def test_no_reboot_after_a_failure(
+    command: CommandLine, words: list[str], reboots: list[str], disk: Path
+) -> None:
+    disk.unlink()
+    assert command(*words, "--reboot").code == 3
+    assert reboots == []
+
+
+def test_a_reboot_that_fails_does_not_undo_the_deployment(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise Refused("It could not be rebooted.", detail="Why.", hint="By hand.")
+
+    monkeypatch.setattr(run, "reboot", fail)
+    said = command(*words, "--reboot")
+    assert (said.code, final(said)["status"]) == (0, "done")
+    assert said.err.endswith("It could not be rebooted. Why. By hand.\n")
+    assert said.err.count("It could not be rebooted.") == 1
+
+
+def test_a_defect_is_reported_without_its_text(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, disk: Path
+) -> None:
+    fail_with(ValueError(SECRET), monkeypatch)
+    said = command(*words)
+    assert (said.code, final(said)["message"]) == (1, "The agent has a defect.")
+    assert "ValueError at test_cli_run.py:" in str(final(said)["detail"])
+    assert "in fail" in command.where.log.read_text()
+    assert SECRET not in said.out + said.err + left_behind(command)
+    assert not any(disk.read_bytes())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    monkeypatch.setattr(steps, "inspect", lambda *_: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    said = command(*words)
+    assert (said.code, final(said)["message"]) == (code, "The deployment was interrupted.")
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_after_the_end_changes_nothing(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(context: Context, confirm: steps.Confirm) -> None:
+        steps.deploy(context, confirm)
+        raise Interrupted(signal.SIGTERM, "SIGTERM")
+
+    monkeypatch.setattr(run, "deploy", too_late)
+    said = command(*words)
+    assert (said.code, final(said)["status"]) == (0, "done")
+    assert json.loads(command.where.status.read_text())["status"] == "done"
+
+
+def test_another_deployment_is_under_way(
+    command: CommandLine, words: list[str], disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock, "_PATIENCE", 0.05)
+    command.where.status.write_text("its status")
+    with run_lock.hold(command.where.lock):
+        said = command(*words)
+    assert (said.code, said.out) == (3, "")
+    assert "Another deployment is running on this server." in said.err
+    assert command.where.status.read_text() == "its status"
+    assert not any(disk.read_bytes())
+
+
+def test_the_next_deployment_begins_anew(command: CommandLine, words: list[str], disk: Path) -> None:
+    disk.rename(disk.with_suffix(".away"))
+    assert command(*words).code == 3
+    disk.with_suffix(".away").rename(disk)
+    said = command(*words)
+    assert (said.code, final(said)["message"], final(said)["detail"]) == (0, "done", None)
+    assert "ended:" not in command.where.log.read_text()
+
+
+def test_a_terminal_is_asked_and_yes_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert command_module._asks(yes=False, from_stdin=False)
+    assert not command_module._asks(yes=True, from_stdin=True)
