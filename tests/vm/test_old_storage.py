@@ -43,17 +43,16 @@ def server(rescue: RescueSystem, disks: Path) -> Iterator[VirtualServer]:
 
 @pytest.fixture(scope="module")
 def first_boot(server: VirtualServer, rescue: RescueSystem) -> SshConnection:
-    """The rescue system after it found the arrays by itself, as after a restart into rescue mode."""
+    """The rescue system after it found the arrays by itself: udev is told of the disks as at a start."""
     shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
     shell.run("sfdisk", "--quiet", ARRAYS["1.2"], stdin=b"label: gpt\n1M,,raid\n")
     shell.run("udevadm", "settle")
     make_array(shell, "md0", "1.2", f"{ARRAYS['1.2']}1")
     make_array(shell, "md1", "1.0", ARRAYS["1.0"])
     shell.run("mkfs.ext4", "-q", MOUNTED)
-    shell.run("systemctl", "reboot", expect=None)
-    server.wait_for_reset(timeout=BOOT_SECONDS)
-    server.close_connections()
-    shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
+    shell.run("vgchange", "--quiet", "--activate", "n")
+    shell.run("mdadm", "--stop", "--scan")
+    shell.run("udevadm", "trigger", "--action=add", "--subsystem-match=block")
     server.wait_for(
         lambda: all("lvm" in device_types(shell, disk) for disk in ARRAYS.values()),
         timeout=120,
@@ -128,10 +127,11 @@ def test_nothing_assembles_again_at_the_next_boot(
     server.wait_for_reset(timeout=BOOT_SECONDS, already_seen=seen)
     server.close_connections()
     shell = server.wait_for_ssh(rescue.key, timeout=BOOT_SECONDS)
-    # What assembles late, too: mdadm starts an array that misses disks only after half a minute.
-    shell.run("systemctl", "start", "--wait", "mdadm-last-resort@md0.service", expect=None)
     shell.run("udevadm", "settle", timeout=120)
-    assert shell.output("cat", "/proc/mdstat").count(" : active") == 0
+    # Not even when asked to: nothing of the old superblocks is left to be found.
+    shell.run("mdadm", "--assemble", "--scan", "--run", expect=None)
+    shell.run("vgchange", "--activate", "y", expect=None)
+    assert shell.output("find", "/sys/class/block", "-name", "md*") == ""
     assert shell.output("lvs", "--noheadings") == ""
     for disk in ARRAYS.values():
         assert device_types(shell, disk) == {"part"}

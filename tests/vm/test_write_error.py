@@ -20,7 +20,7 @@ pytestmark = pytest.mark.vm
 
 BOOT_SECONDS = 300.0
 DISK_BYTES = 512 << 20
-# In sectors of 512 bytes: from 20 MiB on for 64 MiB. Erasing old signatures does not reach there, the image does.
+# In sectors of 512 bytes: 64 MiB from 20 MiB on, where erasing does not reach, but the image does.
 GOOD_SECTORS = 20 << 11
 BAD_SECTORS = 64 << 11
 ALL_SECTORS = DISK_BYTES // 512
