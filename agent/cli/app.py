@@ -44,7 +44,7 @@ def _main(
 def run() -> int:
     """Carry out the command line and return the exit code."""
     try:
-        result = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        result = app(sys.argv[1:] or ["--help"], prog_name="byoi-agent", standalone_mode=False)
     except ExplainedError as error:
         return show_failure(error)
     except typer.Abort:
