@@ -14,7 +14,8 @@ from pathlib import Path
 
 from testbed.cache import cache_root
 from testbed.file_server import FileServer
-from testbed.sample_image import ImageFile, sample_image
+from testbed.image_file import ImageFile
+from testbed.sample_image import sample_image
 
 from benchmarks.measured_run import Figures, measure
 

@@ -1,16 +1,16 @@
 """What the disk tests share: an agent, an image source, small images, disks full of random bytes."""
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.agent_process import Agent
+from tests.disk.loop_device import loop_device
 from tests.misbehaving_server import MisbehavingServer, Serve
-from tests.small_images import MIB, gpt_image, qcow2, random_file, tool
+from tests.small_images import MIB, gpt_image, qcow2, random_file
 
 
 class MakeLoop(Protocol):
@@ -58,21 +58,7 @@ def disk(tmp_path: Path) -> Path:
 def make_loop() -> Iterator[MakeLoop]:
     """Attach files as loop devices, and detach them in the end."""
     with ExitStack() as stack:
-        yield lambda path, sector_size=512: stack.enter_context(loop_device(path, sector_size))
-
-
-@contextmanager
-def loop_device(path: Path, sector_size: int) -> Iterator[Path]:
-    words = ["losetup", "--find", "--show", "--sector-size", str(sector_size), str(path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no loop device with {sector_size}-byte sectors here: {done.stderr.strip()}")
-    device = Path(done.stdout.strip())
-    try:
-        yield device
-    finally:
-        # A test may be about its being detached already.
-        subprocess.run(["losetup", "--detach", str(device)], capture_output=True, check=False)
+        yield lambda path, sector_size=512: stack.enter_context(loop_device(path, sector_size=sector_size))
 
 
 def serve(server: MisbehavingServer, path: Path) -> str:
