@@ -121,7 +121,8 @@ def test_a_defect_is_reported_without_its_text(
     said = command(*words)
     assert (said.code, final(said)["message"]) == (1, "The agent has a defect.")
     assert "ValueError at test_cli_run.py:" in str(final(said)["detail"])
-    assert "in fail" in command.where.log.read_text()
+    log = command.where.log.read_text()
+    assert all(text in log for text in ("ended: The agent has a defect.", "ValueError at", "in fail"))
     assert SECRET not in said.out + said.err + left_behind(command)
     assert not any(disk.read_bytes())
 
@@ -161,6 +162,17 @@ def test_another_deployment_is_under_way(
     assert "Another deployment is running on this server." in said.err
     assert command.where.status.read_text() == "its status"
     assert not any(disk.read_bytes())
+
+
+def test_the_status_is_there_from_the_beginning(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        steps, "choose", lambda _context: seen.append(json.loads(command.where.status.read_text()))
+    )
+    command(*words)
+    assert (seen[0]["status"], seen[0]["message"], seen[0]["step"]) == ("doing", "starting", None)
 
 
 def test_the_next_deployment_begins_anew(command: CommandLine, words: list[str], disk: Path) -> None:

@@ -168,4 +168,4 @@ def test_the_run_directory_is_its_owners_alone(tmp_path: Path, monkeypatch: pyte
     where = run_directory()
     assert where.path.stat().st_mode & 0o777 == 0o700
     assert {where.status.parent, where.lock.parent, where.log.parent} == {where.path}
-    assert len({where.status, where.lock, where.log}) == 3
+    assert [path.name for path in (where.status, where.lock, where.log)] == ["status.json", "lock", "log"]

@@ -193,6 +193,12 @@ def test_the_exit_codes() -> None:
     }
 
 
+def test_the_names_of_the_steps() -> None:
+    before = ["disk", "fetch", "inspect", "release"]
+    while_it_does_not_boot = ["wipe", "write", "flush", "compare", "gpt", "configdrive", "verify", "activate"]
+    assert list(Step) == before + while_it_does_not_boot
+
+
 @pytest.mark.parametrize("kind", ["raw", "qcow2"])
 def test_every_step_has_a_title_and_the_documented_message(kind: str) -> None:
     wanted = request(type=kind)

@@ -127,6 +127,11 @@ def test_a_file_that_ends_within_the_header(first: bytes, length: int) -> None:
         check_first_bytes(first[:length], ImageType.QCOW2)
 
 
+def test_a_file_that_ends_with_the_header(tmp_path: Path, first: bytes) -> None:
+    assert parse(first[:104]).virtual_size == SIZE
+    assert parse(made(tmp_path, "-o", "compat=0.10")[:72]).virtual_size == SIZE
+
+
 def test_extensions_end_where_they_say_or_where_the_cluster_does(first: bytes) -> None:
     end = struct.pack(">II", 0, 0)
     data_file = struct.pack(">II", 0x44415441, 4) + b"name" + bytes(4)
@@ -134,8 +139,10 @@ def test_extensions_end_where_they_say_or_where_the_cluster_does(first: bytes) -
     assert parse(changed(first, 112, unknown + data_file + end)).extensions == {0x12345678, 0x44415441}
     assert parse(changed(first, 112, unknown + end + data_file)).extensions == {0x12345678}
     small = changed(first, CLUSTER_BITS, struct.pack(">I", 9))
-    beyond = struct.pack(">II", 0x12345678, 512 - 112 - 8)
-    assert parse(changed(small, 112, beyond + data_file)).extensions == {0x12345678}
+    up_to_the_end = struct.pack(">II", 0x12345678, 512 - 112 - 8)
+    beyond = changed(changed(small, 112, up_to_the_end), 512, data_file)
+    assert parse(beyond).extensions == {0x12345678}
+    assert parse(changed(beyond, CLUSTER_BITS, struct.pack(">I", 10))).extensions == {0x12345678, 0x44415441}
 
 
 MUTATIONS = st.lists(st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=8)), max_size=4)

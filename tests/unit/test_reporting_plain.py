@@ -135,4 +135,7 @@ def test_who_listens_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     err = io.StringIO()
     monkeypatch.setattr(err, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys, "stderr", err)
-    assert [type(listener) for listener in listeners_for(json=False)] == [Terminal]
+    (listener,) = listeners_for(json=False)
+    assert isinstance(listener, Terminal)
+    listener.handle(events.Warned("Careful."), status())
+    assert "Careful." in err.getvalue()

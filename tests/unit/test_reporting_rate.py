@@ -17,6 +17,14 @@ def test_rate_and_remaining_time() -> None:
     assert (found.bytes_per_second, found.eta_seconds) == (500, 8)
 
 
+def test_a_byte_a_second_is_a_rate() -> None:
+    clock = Clock()
+    rate = Rate(clock)
+    clock.now += 10
+    assert rate.progress(10, 20).eta_seconds == 10
+    assert rate.progress(9, 20).eta_seconds is None
+
+
 def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
     clock = Clock()
     rate = Rate(clock)

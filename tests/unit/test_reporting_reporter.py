@@ -3,7 +3,6 @@ import logging
 
 import pytest
 
-from agent import messages
 from agent.reporting import events
 from agent.reporting.reporter import Reporter
 from agent.reporting.status_change import apply
@@ -156,7 +155,7 @@ def test_the_end_in_error() -> None:
 
 def test_the_good_end() -> None:
     done = after(*ONE_OF_EACH[:-2], events.Finished())
-    assert (done.status, done.message, done.step) == (State.DONE, messages.DONE, None)
+    assert (done.status, done.message, done.step) == (State.DONE, "done", None)
     assert (done.progress, done.detail, done.hint) == (None, None, None)
     assert done.finished_at is not None
     assert done.steps[1].state is StepState.DONE

@@ -38,6 +38,11 @@ def test_bars_are_drawn_and_taken_away(end: events.Event, width: int) -> None:
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
+def test_a_bar_moves() -> None:
+    shown = show(progressed(1 << 20, None), progressed(3 << 20, 4 << 20), events.StepFinished("write", 2))
+    assert "3.0/4.0 MiB" in shown
+
+
 def test_what_is_said_stands_above_the_bar() -> None:
     shown = show(*ONE_OF_EACH[:-2], events.Finished())
     for line in ("Writing the image ...", "Warning: The rest of the disk", "Done: the image is on /dev/sda."):

@@ -16,7 +16,7 @@ URLS = [
     "http://h",
     "https://user:pass@h.example:8443/a%20b?x=1#y",
     "HTTP://[::1]/",
-    "http://ü.example/ü",
+    "http://ü.example/ü!~",
 ]
 
 RIGHT: dict[str, list[Any]] = {
@@ -28,7 +28,7 @@ RIGHT: dict[str, list[Any]] = {
     "diskGroupId": [0, 1, 10**30, None],
     "httpHeader": [[], None],
     "httpHeader.0.key": ["X-Token", "!#$%&'*+.^_`|~0"],
-    "httpHeader.0.value": ["", "Bearer abc==", "a\tb", "\xe9"],
+    "httpHeader.0.value": ["", "Bearer abc==", "a\tb", "\xe9\xff"],
     "configdrive": [{"enable": False}, None],
     "configdrive.enable": [True, False],
     "configdrive.hostname": ["web", "WEB-1.example", LABEL, f"{LABEL}.{LABEL}.{LABEL}.{'a' * 61}", None],

@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -158,6 +159,7 @@ def test_what_is_logged(log: Path) -> None:
         logging.getLogger("urllib3.connectionpool").error("http://h/?token=s3cret")
         logging.getLogger().error("s3cret")
     lines = log.read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \w", line) for line in lines)
     assert [line.split(" ", 2)[2] for line in lines] == [
         "agent.somewhere: one",
         "partitioning.command: running: two",
@@ -169,9 +171,13 @@ def test_the_log_is_its_owners_alone(log: Path) -> None:
         assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
-def test_nothing_is_logged_afterwards(log: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("name", ["agent", "configdrive", "partitioning"])
+def test_nothing_is_logged_afterwards(log: Path, name: str) -> None:
+    logger = logging.getLogger(name)
+    before = logger.handlers.copy()
     with pytest.raises(ZeroDivisionError), logging_to(log):
+        assert (len(logger.handlers), logger.propagate) == (len(before) + 1, False)
         raise ZeroDivisionError
-    logging.getLogger("agent.somewhere").warning("late")
+    logging.getLogger(f"{name}.somewhere").warning("late")
     assert log.read_text() == ""
-    assert "late" in caplog.text
+    assert (logger.handlers, logger.propagate) == (before, True)

@@ -34,6 +34,10 @@ def test_every_type_of_openssh(kind: str) -> None:
         assert ssh_keys.check(key) == key
 
 
+def test_a_last_field_may_be_empty() -> None:
+    assert ssh_keys.check(f"{KIND} {blob(KIND.encode(), bytes(32), b'')}")
+
+
 def test_one_a_line() -> None:
     text = f"\n# laptop\n  {SSH_KEY}  \r\n\n{KIND}\t{DATA}\n"
     assert ssh_keys.check(text) == text

@@ -9,7 +9,7 @@ import pytest
 
 from agent.reporting import events, status_file
 from agent.reporting.status_file import StatusFile
-from agent.status import SUMMARY_FIELDS, State, now
+from agent.status import SUMMARY_FIELDS, State, StepState, now
 from tests.unit.test_reporting_common import DISK, ONE_OF_EACH, PROGRESS, Clock, reporter_with, status
 
 PROGRESSED = events.Progressed("write", PROGRESS)
@@ -93,6 +93,11 @@ def test_the_four_documented_fields() -> None:
     shown = status(checksum="ab", status=State.DONE, message="done").summary()
     assert shown == {"servername": "ns1", "status": "done", "message": "done", "checksum": "ab"}
     assert tuple(shown) == SUMMARY_FIELDS
+
+
+def test_the_words_of_the_status() -> None:
+    assert list(State) == ["doing", "done", "error"]
+    assert list(StepState) == ["pending", "doing", "done", "failed"]
 
 
 def test_this_moment() -> None:
