@@ -1,11 +1,3 @@
-"""The version, in one place."""
+"""The version, in one place; the package's metadata takes it from here."""
 
-from importlib import metadata
-
-
-def version() -> str:
-    """Give the installed version; a tree that runs without being installed says so."""
-    try:
-        return metadata.version("byoi-agent")
-    except metadata.PackageNotFoundError:
-        return "0+tree"
+VERSION = "0.1.0"

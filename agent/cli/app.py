@@ -8,7 +8,7 @@ import typer
 from agent.cli import cancel, deploy, disks, plan, status
 from agent.cli.output import show_failure, show_usage_error
 from agent.exit_codes import ExitCode
-from agent.version import version
+from agent.version import VERSION
 from partitioning.errors import ExplainedError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app.command("cancel")(cancel.cancel)
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the signature is typer's
     if wanted:
-        typer.echo(f"byoi-agent {version()}")
+        typer.echo(f"byoi-agent {VERSION}")
         raise typer.Exit
 
 

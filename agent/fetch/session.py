@@ -24,7 +24,7 @@ from agent.fetch.diagnosis import NETWORK_ERRORS, diagnose
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
 from agent.fetch.watchdog import Watchdog
-from agent.version import version
+from agent.version import VERSION
 
 _REDIRECTS = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -124,7 +124,7 @@ class Session:
 
     def _headers(self, target: _Target, extra: Mapping[str, str]) -> CaseInsensitiveDict[str | bytes]:
         headers: CaseInsensitiveDict[str | bytes] = CaseInsensitiveDict()
-        headers["User-Agent"] = f"byoi-agent/{version()}"
+        headers["User-Agent"] = f"byoi-agent/{VERSION}"
         headers["Accept"] = "*/*"
         if target.authorization:
             headers["Authorization"] = target.authorization

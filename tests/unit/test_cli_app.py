@@ -10,7 +10,7 @@ from agent.cli.request_flags import RequestFlags
 from agent.errors import Interrupted, Refused, RequestError
 from agent.exit_codes import ExitCode
 from agent.images.errors import BadFormat
-from agent.version import version
+from agent.version import VERSION
 from partitioning.errors import DiskBusy, ExplainedError
 from tests.unit.test_cli_common import CommandLine, command
 from tests.unit.test_request_common import BASE, SECRET
@@ -65,8 +65,8 @@ def test_every_documented_flag(command: CommandLine, name: str) -> None:
 
 def test_version(command: CommandLine) -> None:
     said = command("--version")
-    assert (said.code, said.out) == (0, f"byoi-agent {version()}\n")
-    assert version()[0].isdigit()
+    assert (said.code, said.out) == (0, f"byoi-agent {VERSION}\n")
+    assert VERSION[0].isdigit()
 
 
 @pytest.mark.parametrize(
