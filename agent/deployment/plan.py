@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 
 from agent import messages
+from agent.deployment.rivals import find_rivals
 from agent.deployment.target import Target
 from agent.errors import Refused
 from agent.images import boot_fit
@@ -60,7 +61,10 @@ def make_plan(request: Request, target: Target, image: Image) -> DeploymentPlan:
         image=image,
         contents=contents,
         config_drive=_plan_config_drive(request, contents, disk),
-        warnings=_warnings(contents.table, disk),
+        warnings=(
+            *_warnings(contents.table, disk),
+            *find_rivals(image, contents.table, target.others, wants_config_drive=request.wants_configdrive),
+        ),
     )
 
 

@@ -19,12 +19,16 @@ DEFAULT_CONFIG = Path("/etc/byoi-agent/disk-groups.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The chosen disk, what has to be stopped to get hold of it, and the firmware that is to boot it."""
+    """The chosen disk, what has to be stopped to get hold of it, and the firmware that is to boot it.
+
+    ``others`` are all other disks of the server; none where the target is a regular file.
+    """
 
     disk: Disk
     group_id: int | None
     release: ReleasePlan
     firmware: Firmware | None
+    others: tuple[Disk, ...] = ()
 
 
 def read_group_config(path: Path | None) -> GroupConfig:
@@ -53,7 +57,13 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         group_id=next((g.id for g in form_groups(inventory, config) if disk in g.disks), None),
         release=plan_release(disk),
         firmware=firmware_for(request.options.boot_type, disk_is_file=disk.is_file),
+        others=tuple(other for other in inventory if not _is_same(other, disk)),
     )
+
+
+def _is_same(one: Disk, other: Disk) -> bool:
+    """Tell whether both are the same disk, be it by another path."""
+    return one.devno == other.devno or (one.wwn is not None and one.wwn == other.wwn)
 
 
 def _refuse_sector_size(request: Request) -> None:

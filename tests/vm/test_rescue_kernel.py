@@ -148,6 +148,8 @@ def test_the_fat_on_4096_byte_sectors_is_mounted_by_the_kernel(
     options = {"bootType": "uefi"}
     ended = run(shell, url, "qcow2", "NVME01", configdrive=CONFIGDRIVE, options=options)
     assert ended.exit_code == 0, ended.stderr
+    # The deployment before this one left a drive on another disk.
+    assert any("config-2" in warning for warning in ended.last["warnings"])
     assert user_data_on_drive(shell, "vfat") == CONFIGDRIVE["userData"]
 
 
