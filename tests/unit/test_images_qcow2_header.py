@@ -63,7 +63,9 @@ def refused(first: bytes, why: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
-def test_a_backing_file(tmp_path: Path) -> None:
+def test_a_backing_file(tmp_path: Path, first: bytes) -> None:
+    named = changed(first, BACKING_FILE, struct.pack(">QI", 512, 0))
+    refused(named, "it has a backing file", "qemu-img convert")
     (tmp_path / "base").touch()
     first = made(tmp_path, "-b", str(tmp_path / "base"), "-F", "raw")
     refused(first, "it has a backing file", "qemu-img convert")
