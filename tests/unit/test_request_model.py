@@ -189,7 +189,9 @@ def test_required_fields(place: str) -> None:
     document = document_with(place, "x")
     outer, _, name = place.rpartition(".")
     del (value_at(document, outer) if outer else document)[name]
-    assert error(document).message == f"The request is wrong: {place}: this field is required."
+    found = error(document)
+    assert found.message == f"The request is wrong: {place}: this field is required."
+    assert found.detail == f"{place}: this field is required."
 
 
 @pytest.mark.parametrize(
@@ -250,6 +252,7 @@ def test_a_sum_has_the_digits_of_its_kind(kind: str, digits: int) -> None:
 def test_only_one_target() -> None:
     both = error(BASE | {"diskGroupId": 2, "options": {"disk": "/dev/sda"}})
     assert "diskGroupId and options.disk both name a target" in both.message
+    assert both.detail == "diskGroupId and options.disk both name a target: give one of them."
     for default in (0, None):
         assert request(diskGroupId=default, options={"disk": "/dev/sda"}).options.disk == "/dev/sda"
 

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from agent.images.image import Image, qcow2_image
 from agent.writing.write_image import compare_body, hold_head, write_body
 from partitioning.command import CommandFailed, Completed
 from partitioning.held_head import HEAD_SIZE, HeldHead
-from partitioning.open_disk import open_exclusively
+from partitioning.open_disk import OpenDisk, open_exclusively
 from tests.small_images import put, qcow2, sparse_pattern
 from tests.unit.test_images_common import MIB, image_of
 
@@ -78,6 +78,24 @@ def test_a_byte_that_differs_is_found(image: Image, disk: Path, offset: int) -> 
             compare_body(image, target, lambda *_: None)
     assert caught.value.message == f"What is read from {disk} is not what was written."
     assert str(SIZE) in caught.value.detail
+
+
+def test_the_disk_is_compared_and_not_the_cache(
+    image: Image, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    real = qemu_img.same
+
+    def same(source: qemu_img.Source, target: qemu_img.Target, told: Callable[[int], None]) -> bool:
+        done.append("compare")
+        return real(source, target, told)
+
+    monkeypatch.setattr(OpenDisk, "drop_cache", lambda _disk: done.append("drop"))
+    monkeypatch.setattr(qemu_img, "same", same)
+    with open_exclusively(disk) as target:
+        write_body(image, target, lambda *_: None)
+        compare_body(image, target, lambda *_: None)
+    assert done == ["drop", "compare"]
 
 
 def test_what_is_behind_or_before_the_body_is_not_compared(image: Image, disk: Path) -> None:
