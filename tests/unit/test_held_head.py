@@ -66,6 +66,7 @@ class Watched(OpenDisk):
 
 def test_the_head_begins_as_zeroes(disk: OpenDisk) -> None:
     held = HeldHead(disk)
+    assert HEAD_SIZE == 1 << 20
     assert (held.size, held.sector_size) == (SIZE, 512)
     assert held.pread(SIZE, 0) == bytes(HEAD_SIZE) + CONTENT[HEAD_SIZE:]
 

@@ -5,8 +5,8 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ from partitioning.open_disk import OpenDisk, open_exclusively, open_for_reading
 from partitioning.reread_partitions import reread_partitions
 from tests.table_samples import Part, gpt_disk, mbr
 
+Opening = Callable[..., AbstractContextManager[OpenDisk]]
 SIZE = 64 << 10
 CONTENT = random.Random(1).randbytes(SIZE)
 
@@ -69,6 +70,7 @@ def test_a_file_is_a_disk(disk: OpenDisk, path: Path) -> None:
     assert (disk.path, disk.size, disk.sector_size, disk.is_block_device) == (path, SIZE, 512, False)
     assert disk.pread(SIZE, 0) == CONTENT
     assert disk.pread(3, 1000) == CONTENT[1000:1003]
+    assert disk.pread(1, 1000) == CONTENT[1000:1001]
     assert disk.pread(0, SIZE) == b""
 
 
@@ -224,7 +226,7 @@ def test_a_descriptor_that_is_read_only_can_not_be_punched(path: Path) -> None:
 
 
 @pytest.mark.parametrize("opening", [open_exclusively, open_for_reading])
-def test_what_can_not_be_opened(opening: type, tmp_path: Path) -> None:
+def test_what_can_not_be_opened(opening: Opening, tmp_path: Path) -> None:
     with (
         error_of(DiskNotFound, f"There is no disk at {tmp_path}/none.", "No such file"),
         opening(tmp_path / "none"),
@@ -238,7 +240,7 @@ def test_what_can_not_be_opened(opening: type, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opening", [open_exclusively, open_for_reading])
 @pytest.mark.parametrize(("size", "sector"), [(0, 512), (513, 512), (6144, 4096)])
-def test_files_of_an_odd_size(opening: type, path: Path, size: int, sector: int) -> None:
+def test_files_of_an_odd_size(opening: Opening, path: Path, size: int, sector: int) -> None:
     os.truncate(path, size)
     with (
         error_of(DiskUnsuitable, "can not serve as a disk", f"{size} bytes"),
@@ -252,8 +254,9 @@ def test_sectors_of_4096_bytes(path: Path) -> None:
         assert disk.sector_size == 4096
 
 
-def test_the_descriptor_is_closed(path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), open_exclusively(path) as disk:
+@pytest.mark.parametrize("opening", [open_exclusively, open_for_reading])
+def test_the_descriptor_is_closed(opening: Opening, path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), opening(path) as disk:
         raise ZeroDivisionError
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(disk.fd)
