@@ -13,6 +13,7 @@ from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.small_images import MIB, gpt_image, mbr_image, put, random_file, tool
 
 HTML = b"<!DOCTYPE html><html><body><h1>Not found</h1></body></html>" + b" " * 1000
+FAR = "Mon, 01 Jan 99999999999 00:00:00 GMT"
 
 
 @contextmanager
@@ -61,6 +62,26 @@ def test_http_error(agent: Agent, server: MisbehavingServer, disk: Path, status:
         ended = agent.deploy(request_for(f"{url}?token=abc", disk))
     check(ended, 4, f"Could not download image located : {url}.")
     assert str(status) in ended.status["detail"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (200, {"Content-Length": "9" * 5000}),
+        (206, {"Content-Range": f"bytes 0-{'9' * 5000}/{'9' * 5000}"}),
+        (200, {"Date": FAR, "Last-Modified": FAR}),
+        (503, {"Retry-After": FAR}),
+        (503, {"Retry-After": "9" * 5000}),
+    ],
+)
+def test_numbers_that_can_not_be(
+    agent: Agent, server: MisbehavingServer, disk: Path, status: int, headers: dict[str, str]
+) -> None:
+    reset = {"cut_after": 0, "end": "reset"} if status != 503 else {}
+    url = server.on("/image", Serve(b"x" * 1000, status=status, headers=headers, length="none", **reset))
+    with unchanged(disk):
+        ended = agent.deploy(request_for(url, disk))
+    check(ended, 4, f"Could not download image located : {url}.")
 
 
 def test_truncated_body(agent: Agent, server: MisbehavingServer, qcow2_gpt: Path, disk: Path) -> None:
@@ -182,7 +203,7 @@ def test_qcow2_with_a_data_file(agent: Agent, server: MisbehavingServer, disk: P
 def test_encrypted_qcow2(agent: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path) -> None:
     image = tmp_path / "image.qcow2"
     secret = ["--object", "secret,id=s,data=geheim", "-o", "encrypt.format=luks,encrypt.key-secret=s"]
-    tool("qemu-img", "create", "-f", "qcow2", *secret, "-o", "encrypt.iter-time=10", image, "96M")
+    tool("qemu-img", "create", "-f", "qcow2", *secret, "-o", "encrypt.iter-time=500", image, "96M")
     with unchanged(disk):
         ended = agent.deploy(request_for(serve(server, image), disk))
     check(ended, 3, "The image can not be used: it is encrypted.")
