@@ -10,7 +10,6 @@ import requests
 from agent.fetch.broken import Broken, refused
 from agent.fetch.diagnosis import NETWORK_ERRORS, diagnose
 from agent.fetch.headers import retry_after
-from agent.fetch.redaction import public_url
 from agent.fetch.watchdog import Watchdog
 
 # The most that one read asks for. A TLS record brings 16 KiB whatever is asked, and from 128 KiB on malloc
@@ -32,8 +31,6 @@ class Answer:
         self._withheld = withheld
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self.url = public_url(response.url)
-        """Without secrets, after all redirects."""
 
     def check(self, *, part: bool) -> None:
         """Raise Broken when the status means that no image follows; ``part``: only the rest was asked for."""

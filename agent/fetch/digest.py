@@ -17,6 +17,11 @@ class ChecksumKind(StrEnum):
     SHA256 = "sha256"
     SHA512 = "sha512"
 
+    @property
+    def hex_digits(self) -> int:
+        """How many hexadecimal digits a sum of this kind has."""
+        return {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}[self.value]
+
 
 @dataclass(frozen=True, slots=True)
 class Checksum:

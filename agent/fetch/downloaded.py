@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from agent.fetch.digest import ChecksumKind
 
 FIRST_BYTES = 64 << 10
-"""How much of the image ``on_first_bytes`` is shown."""
+"""How much of the image ``on_first_bytes`` is shown: all that telling what a file is may need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +15,5 @@ class Downloaded:
     size: int
     """Bytes."""
     digests: dict[ChecksumKind, str]
-    url: str
-    """Where the bytes came from in the end, without secrets."""
     etag: str | None
-    seconds: float
-    attempts: int
+    """The validator under which the server knows this version, where it gives one."""

@@ -28,7 +28,7 @@ class TooBigForMemory(FetchError):
         super().__init__(
             "The image is too big to download in memory.",
             detail=f"At least {needed} bytes are still needed, and {max(0, available)} bytes can be used.",
-            hint="Let it be written while it downloads (staging: stream), or use a smaller image.",
+            hint="Use a server with more memory, or publish a smaller or a compressed image (qcow2).",
         )
         self.needed = needed
         self.available = available

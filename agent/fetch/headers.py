@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# 19 digits are more bytes than a file can have; Python refuses to read numbers of thousands of them.
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def content_length(headers: Mapping[str, str]) -> int | None:
     """Return how many bytes follow; None when the server does not say, or says it in a way to be ignored."""
     text = headers.get("Content-Length", "").strip()
     # RFC 9112 section 6.3: a transfer coding overrides the length.
-    return int(text) if text.isascii() and text.isdigit() and "Transfer-Encoding" not in headers else None
+    return int(text) if _NUMBER.fullmatch(text) and "Transfer-Encoding" not in headers else None
 
 
 def content_range(headers: Mapping[str, str]) -> ContentRange | None:
@@ -77,7 +79,7 @@ def identity(headers: Mapping[str, str], *, total: int | None) -> Identity:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds the server asks to wait; None when it does not, or not understandably."""
     text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
+    if _NUMBER.fullmatch(text):
         return float(text)
     moment = _date(text)
     return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
@@ -97,6 +99,6 @@ def _strong_date(headers: Mapping[str, str]) -> bool:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year, or an offset, that no datetime can hold
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -60,10 +60,6 @@ class Patience:
         self.retry = 0
         """How many retries in a row have brought nothing new."""
 
-    def seconds(self) -> float:
-        """Return the time since the start."""
-        return self._policy.clock() - self._started
-
     def received(self, held: int) -> None:
         """Bytes have come; ``held`` are there now. Raises Broken when the whole takes too long."""
         self._heard = self._policy.clock()

@@ -22,17 +22,13 @@ from agent.fetch.broken import Broken
 from agent.fetch.connection import WatchedAdapter
 from agent.fetch.diagnosis import NETWORK_ERRORS, diagnose
 from agent.fetch.retry import RetryPolicy
-from agent.fetch.source import Source
+from agent.fetch.source import RESERVED_HEADERS, Source
 from agent.fetch.watchdog import Watchdog
 from agent.version import VERSION
 
 _REDIRECTS = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIRECT_HINT = "Use the image's final URL, or ask whoever runs the server."
-# These decide how a message is framed and which bytes come; a customer's value would break the download.
-_NOT_THEIRS = frozenset(
-    ("accept-encoding", "connection", "content-length", "if-range", "range", "te", "transfer-encoding")
-)
 
 
 class Origin(NamedTuple):
@@ -139,7 +135,7 @@ class Session:
         lists: dict[str, list[str]] = {}
         if self._start.authorization:
             lists["authorization"] = [self._start.authorization]
-        own = [(name, value) for name, value in self._source.headers if name.lower() not in _NOT_THEIRS]
+        own = [(name, value) for name, value in self._source.headers if name.lower() not in RESERVED_HEADERS]
         if any(name.lower() == "authorization" for name, _ in own):
             lists.clear()
         for name, value in own:

@@ -5,6 +5,12 @@ from pathlib import Path
 
 from agent.fetch.redaction import public_url
 
+RESERVED_HEADERS = frozenset(
+    ("accept-encoding", "connection", "content-length", "if-range", "range", "te", "transfer-encoding")
+)
+"""Names, in lower case, of what the agent sets itself: these decide how a message is framed and which bytes
+come. A customer's value would break the download, so it is never sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Source:

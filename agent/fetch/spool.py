@@ -7,7 +7,6 @@ also when the agent is killed.
 
 import errno
 import os
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -37,11 +36,6 @@ class Spool:
     def fd(self) -> int:
         """The descriptor, to be handed to another process (``pass_fds``)."""
         return self._fd
-
-    @property
-    def proc_path(self) -> Path:
-        """The path under which this process, or one that was passed ``fd``, can open the spool."""
-        return Path(f"/proc/self/fd/{self._fd}")
 
     def append(self, data: bytes) -> None:
         """Add ``data`` at the end. TooBigForMemory when the kernel has no memory for it."""

@@ -45,7 +45,6 @@ class Transfer:
         self._on_first_bytes = on_first_bytes
         self._patience = Patience(policy)
         self._attempts = 0
-        self._url = public_url(source.url)
         self._reported = float("-inf")
         self._started_over_for_sum = False
         self._identity = _UNKNOWN
@@ -61,10 +60,7 @@ class Transfer:
         return Downloaded(
             size=self._spool.size,
             digests=self._digest.values(),
-            url=self._url,
             etag=self._identity.etag,
-            seconds=self._patience.seconds(),
-            attempts=self._attempts,
         )
 
     def _until_whole(self, session: Session) -> None:
@@ -81,7 +77,6 @@ class Transfer:
         self._attempts += 1
         with session.ask(self._conditions()) as answer:
             answer.check(part=self._spool.size > 0)
-            self._url = answer.url
             self._begin(answer)
             self._receive(answer)
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.spool import Spool
 from agent.images import qcow2_header, qemu_img
 from agent.images.boot_fit import BootFit, boot_fit
 from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
 from agent.images.image import Image, qcow2_image, raw_image
-from agent.images.magic import FIRST_BYTES, has_boot_signature, recognise
+from agent.images.magic import has_boot_signature, recognise
 from agent.request.model import ImageType
 from configdrive.find import is_config_drive
 from partitioning.byte_access import RangeReader

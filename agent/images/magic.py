@@ -1,8 +1,5 @@
 """What a file is, by its first bytes. Used to tell people what they sent; never to choose a driver."""
 
-FIRST_BYTES = 65536
-"""How many bytes from the start of a file the functions here want to see."""
-
 _AT_START = (
     (b"QFI\xfb", "a qcow2 image"),
     (b"KDMV", "a VMDK image"),

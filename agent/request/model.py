@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 
 from agent import messages
+from agent.fetch.digest import ChecksumKind
+from agent.fetch.source import RESERVED_HEADERS
 from agent.request import ssh_keys
 
 
@@ -22,20 +24,6 @@ class ImageType(StrEnum):
 
     QCOW2 = "qcow2"
     RAW = "raw"
-
-
-class CheckSumType(StrEnum):
-    """The digests a request may name."""
-
-    MD5 = "md5"
-    SHA1 = "sha1"
-    SHA256 = "sha256"
-    SHA512 = "sha512"
-
-    @property
-    def hex_digits(self) -> int:
-        """How many hexadecimal digits a sum of this kind has."""
-        return {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}[self.value]
 
 
 class BootType(StrEnum):
@@ -60,12 +48,11 @@ class Erase(StrEnum):
     FULL = "full"
 
 
+MAX_USER_DATA = 1 << 20
+"""Bytes of UTF-8; OpenStack takes 64 KiB. The ConfigDrive is made, and read back after the wipe, in memory."""
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# Set by the agent itself; another value would break resuming, or the length check.
-_RESERVED_HEADERS = frozenset(
-    {"accept-encoding", "connection", "content-length", "if-range", "range", "transfer-encoding"}
-)
 
 
 def _check_characters(value: str) -> str:
@@ -83,9 +70,11 @@ Text = Annotated[str, AfterValidator(_check_characters)]
 def _check_user_data(value: str) -> str:
     # U+DC80 to U+DCFF carry the bytes of data that is no UTF-8; see agent/cli/request_input.py.
     try:
-        value.encode(errors="surrogateescape")
+        size = len(value.encode(errors="surrogateescape"))
     except UnicodeEncodeError:
         raise ValueError("it holds half of a surrogate pair, which is no character") from None
+    if size > MAX_USER_DATA:
+        raise ValueError(f"it has {size} bytes, and {MAX_USER_DATA} are the most there may be")
     return value
 
 
@@ -107,7 +96,7 @@ def _check_http_url(value: str) -> str:
 def _check_header_name(value: str) -> str:
     if not _TOKEN.fullmatch(value):
         raise ValueError("it is not the name of an HTTP header")
-    if value.lower() in _RESERVED_HEADERS:
+    if value.lower() in RESERVED_HEADERS:
         raise ValueError(f"the agent sets {value} itself")
     return value
 
@@ -163,7 +152,9 @@ class ConfigDriveRequest(_Part):
         default=None, description="One or more OpenSSH public keys, one a line."
     )
     user_data: Annotated[str, AfterValidator(_check_user_data)] | None = Field(
-        default=None, repr=False, description="A script or cloud-config; stored byte for byte. A secret."
+        default=None,
+        repr=False,
+        description="A script or cloud-config, at most 1 MiB in UTF-8; stored byte for byte. A secret.",
     )
     user_metadatas: tuple[UserMetadata, ...] | None = Field(
         default=None, strict=False, description="Becomes `meta` in meta_data.json; each key once."
@@ -209,7 +200,7 @@ class Options(_Part):
     )
     fetch_retries: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=6,
-        description="How often in a row the download is taken up again without a new byte arriving.",
+        description="How often in a row the download is taken up again without 64 KiB more having come.",
     )
     stall_timeout: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=60, description="Seconds without data after which the connection is given up."
@@ -231,7 +222,7 @@ class Request(_Part):
     check_sum: str | None = Field(
         default=None, description="The file's sum in hexadecimal digits, upper or lower case."
     )
-    check_sum_type: CheckSumType | None = Field(
+    check_sum_type: ChecksumKind | None = Field(
         default=None, strict=False, description="What kind of sum `checkSum` is."
     )
     description: Annotated[str, Field(max_length=1000)] | None = Field(

@@ -9,8 +9,9 @@ from pydantic_core import ErrorDetails
 
 from agent import messages
 from agent.errors import RequestError
+from agent.fetch.digest import ChecksumKind
 from agent.fetch.redaction import printable
-from agent.request.model import CheckSumType, ImageType, Request
+from agent.request.model import ImageType, Request
 
 JsonObject = dict[str, Any]
 
@@ -95,7 +96,7 @@ def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> Request
         known = ", ".join(ImageType)
         return _error(messages.BAD_FORMAT, f"type: the types that can be written are {known}.")
     if "checkSumType" in fields and isinstance(document.get("checkSumType"), str):
-        return _error(messages.BAD_CHECKSUM_TYPE, f"checkSumType: known are {', '.join(CheckSumType)}.")
+        return _error(messages.BAD_CHECKSUM_TYPE, f"checkSumType: known are {', '.join(ChecksumKind)}.")
     if any(messages.CHECKSUM_PAIR in error["msg"] for error in errors):
         return _error(messages.CHECKSUM_PAIR, "Of checkSum and checkSumType only one is given.")
     return _error(f"The request is wrong: {_sentence(errors[0])}.", detail)

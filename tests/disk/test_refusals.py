@@ -77,8 +77,8 @@ def test_http_error(agent: Agent, server: MisbehavingServer, disk: Path, status:
 def test_numbers_that_can_not_be(
     agent: Agent, server: MisbehavingServer, disk: Path, status: int, headers: dict[str, str]
 ) -> None:
-    reset = {"cut_after": 0, "end": "reset"} if status != 503 else {}
-    url = server.on("/image", Serve(b"x" * 1000, status=status, headers=headers, length="none", **reset))
+    broken = Serve(b"x" * 1000, status=status, headers=headers, length="none", cut_after=0, end="reset")
+    url = server.on("/image", broken)
     with unchanged(disk):
         ended = agent.deploy(request_for(url, disk))
     check(ended, 4, f"Could not download image located : {url}.")

@@ -37,10 +37,7 @@ def test_a_whole_image(server: MisbehavingServer) -> None:
     assert fetched.data == BODY
     assert fetched.result.size == len(BODY)
     assert fetched.result.digests == {ChecksumKind.SHA256: SHA256}
-    assert fetched.result.url == url
     assert fetched.result.etag == '"a"'
-    assert fetched.result.attempts == 1
-    assert fetched.result.seconds > 0
     assert fetched.steps[-1] == (len(BODY), len(BODY))
     assert fetched.notes == []
 
@@ -99,7 +96,7 @@ def test_a_passing_fault_is_tried_again(server: MisbehavingServer, status: int) 
     fault = Serve(b"later", status=status)
     fetched = fetch(server.on("/image", fault, fault, Serve(BODY)))
     assert fetched.data == BODY
-    assert fetched.result.attempts == 3
+    assert len(server.seen("/image")) == 3
     assert "(2 of 6)" in fetched.notes[1]
 
 

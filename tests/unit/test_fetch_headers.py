@@ -9,6 +9,7 @@ from agent.fetch.headers import ContentRange, Identity, content_length, content_
 
 DATE = "Mon, 01 Jan 2024 00:00:10 GMT"
 OLDER = "Mon, 01 Jan 2024 00:00:09 GMT"
+FAR = "Mon, 01 Jan 99999999999 00:00:00 GMT"
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,9 @@ OLDER = "Mon, 01 Jan 2024 00:00:09 GMT"
         ({"Content-Length": "-1"}, None),
         ({"Content-Length": "1, 2"}, None),
         ({"Content-Length": "²"}, None),
+        ({"Content-Length": "9" * 19}, 10**19 - 1),
+        ({"Content-Length": "9" * 20}, None),
+        ({"Content-Length": "9" * 5000}, None),
         ({"Content-Length": "12", "Transfer-Encoding": "chunked"}, None),
         ({}, None),
     ],
@@ -34,6 +38,9 @@ def test_content_length(headers: dict[str, str], length: int | None) -> None:
         ("bytes 5-9/10", ContentRange(first=5, last=9, total=10)),
         ("bytes 5-9/*", ContentRange(first=5, last=9, total=None)),
         ("bytes */10", None),
+        (f"bytes 5-9/{'1' * 20}", None),
+        (f"bytes {'5' * 5000}-9/10", None),
+        (f"bytes 5-{'9' * 5000}/10", None),
         ("lines 5-9/10", None),
         ("", None),
     ],
@@ -52,6 +59,8 @@ def test_content_range(text: str, found: ContentRange | None) -> None:
         ({"Last-Modified": DATE, "Date": DATE}, None),
         ({"Last-Modified": OLDER}, None),
         ({"Last-Modified": "yesterday", "Date": DATE}, None),
+        ({"Last-Modified": FAR, "Date": DATE}, None),
+        ({"Last-Modified": OLDER, "Date": FAR}, None),
         ({}, None),
     ],
 )
@@ -90,6 +99,9 @@ def test_retry_after_in_seconds_or_as_a_date() -> None:
     assert 95 < (retry_after({"Retry-After": soon}) or 0) <= 100
     assert retry_after({"Retry-After": DATE}) == 0
     assert retry_after({}) is None
+    assert retry_after({"Retry-After": FAR}) is None
+    assert retry_after({"Retry-After": "Mon, 01 Jan 2024 00:00:10 +99999999999999"}) is None
+    assert retry_after({"Retry-After": "9" * 5000}) is None
 
 
 @given(st.text())

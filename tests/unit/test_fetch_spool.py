@@ -55,7 +55,7 @@ def test_truncating_does_not_make_bytes_up(spool: Spool, size: int) -> None:
 
 def test_another_process_opens_it_only_when_it_is_passed_on(spool: Spool) -> None:
     spool.append(b"image bytes")
-    command = ["cat", str(spool.proc_path)]
+    command = ["cat", f"/proc/self/fd/{spool.fd}"]
     passed = subprocess.run(command, pass_fds=[spool.fd], capture_output=True, check=True)
     assert passed.stdout == b"image bytes"
     assert subprocess.run(command, close_fds=False, capture_output=True).returncode != 0

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.fetch.downloaded import FIRST_BYTES
 from agent.images.errors import BadFormat
 from agent.images.inspect import check_first_bytes
-from agent.images.magic import FIRST_BYTES, has_boot_signature, is_qcow2, recognise
+from agent.images.magic import has_boot_signature, is_qcow2, recognise
 from agent.request.model import ImageType
 from tests.unit.test_images_common import tiny_image
 

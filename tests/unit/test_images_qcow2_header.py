@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.fetch.downloaded import FIRST_BYTES
 from agent.images.errors import BadFormat, UnsafeImage
 from agent.images.inspect import check_first_bytes
-from agent.images.magic import FIRST_BYTES
 from agent.images.qcow2_header import Incompatible, Qcow2Header, parse, refuse_unsafe
 from agent.request.model import ImageType
 from tests.small_images import tool

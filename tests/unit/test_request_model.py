@@ -11,6 +11,7 @@ from tests.unit.test_request_common import BASE, SECRET, document_with, error, r
 
 HALF = "a\ud800b"
 LABEL = "a" * 63
+MIB = 1 << 20
 PATHS = ["/dev/sda", "/dev/disk/by-id/nvme-x", "/images/a b ü"]
 URLS = [
     "http://h",
@@ -33,7 +34,15 @@ RIGHT: dict[str, list[Any]] = {
     "configdrive.enable": [True, False],
     "configdrive.hostname": ["web", "WEB-1.example", LABEL, f"{LABEL}.{LABEL}.{LABEL}.{'a' * 61}", None],
     "configdrive.sshKey": [SSH_KEY, f"# mine\n\n{SSH_KEY}\r\n{SSH_KEY}", None],
-    "configdrive.userData": ["", "#!/bin/sh\n\\n\0\r\nü", "\udc80\udcff", None],
+    "configdrive.userData": [
+        "",
+        "#!/bin/sh\n\\n\0\r\nü",
+        "\udc80\udcff",
+        "x" * MIB,
+        "\udc80" * MIB,
+        "ü" * (MIB // 2),
+        None,
+    ],
     "configdrive.userMetadatas": [[], None],
     "configdrive.userMetadatas.0.key": ["role", "ä b"],
     "configdrive.userMetadatas.0.value": ["", 'Käse\n"quoted"'],
@@ -81,7 +90,7 @@ NO_PATH: list[tuple[Any, str]] = [
     ("/a\0b", "not an absolute path"),
     (f"/{HALF}", NO_CHARACTER),
 ]
-RESERVED = ["Range", "if-range", "Accept-Encoding", "content-length", "Connection", "TRANSFER-ENCODING"]
+RESERVED = ["Range", "if-range", "Accept-Encoding", "content-length", "Connection", "TRANSFER-ENCODING", "TE"]
 NO_CHOICE: list[tuple[Any, str]] = [("Auto", "should be 'auto'"), ("", "should be 'auto'"), (1, "should be")]
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
@@ -116,7 +125,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (f"{SSH_KEY}\nrubbish", "key 2 does not begin with a known key type"),
         (SSH_KEY + HALF, NO_CHARACTER),
     ],
-    "configdrive.userData": [(5, A_STRING), (HALF, NO_CHARACTER), ("\udc7f", NO_CHARACTER)],
+    "configdrive.userData": [
+        (5, A_STRING),
+        *((value, NO_CHARACTER) for value in (HALF, "\udc7f")),
+        *((value, "the most there may be") for value in ("x" * (MIB + 1), "ü" * (MIB // 2) + "x")),
+    ],
     "configdrive.userMetadatas": [({}, A_LIST)],
     "configdrive.userMetadatas.0.key": [(5, A_STRING), ("", "at least 1 character"), (HALF, NO_CHARACTER)],
     "configdrive.userMetadatas.0.value": [(5, A_STRING), (None, A_STRING), (HALF, NO_CHARACTER)],
