@@ -51,7 +51,8 @@ def read_iso(image: bytes) -> dict[str, bytes]:
     iso = pycdlib.PyCdlib()
     try:
         iso.open_fp(io.BytesIO(image))
-        rock_ridge, joliet = _files_of(iso, "rr_path"), _files_of(iso, "joliet_path")
+        contents: dict[bytes, bytes] = {}
+        rock_ridge, joliet = _files_of(iso, "rr_path", contents), _files_of(iso, "joliet_path", contents)
         iso.close()
     except PyCdlibException as error:
         raise unreadable(f"It cannot be parsed as ISO 9660 ({type(error).__name__}).") from None
@@ -88,12 +89,14 @@ def _iso_path(entry: tree.Entry) -> str:
     return "/" + "/".join([*parents, f"{stem.replace('.', '_')}.{suffix};1"])
 
 
-def _files_of(iso: Any, tree_name: str) -> dict[str, bytes]:
+def _files_of(iso: Any, tree_name: str, contents: dict[bytes, bytes]) -> dict[str, bytes]:
+    # Equal files are kept once: the user data stands under two versions, in two trees.
     found = {}
     for folder, _, names in iso.walk(**{tree_name: "/"}):
         for name in names:
             path = f"{folder.rstrip('/')}/{name}"
             out = io.BytesIO()
             iso.get_file_from_iso_fp(out, **{tree_name: path})
-            found[path.lstrip("/")] = out.getvalue()
+            content = out.getvalue()
+            found[path.lstrip("/")] = contents.setdefault(content, content)
     return found

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_SIZE = 65536
 _STDERR_KEPT = 65536
+_STDOUT_KEPT = 16 << 20
 _KILL_WAIT = 10.0
 
 
@@ -37,6 +38,10 @@ class CommandMissing(CommandError):
 
 class CommandTimedOut(CommandError):
     """The command ran longer, or was silent longer, than it may."""
+
+
+class OutputTooLong(CommandError):
+    """The command printed more than anything it was asked for can be; it was stopped."""
 
 
 class CommandFailed(CommandError):
@@ -96,6 +101,16 @@ def available(tool: str) -> bool:
     return shutil.which(tool, path=_PATH) is not None
 
 
+def require(tool: str, detail: str) -> None:
+    """Raise CommandMissing, with ``detail`` saying what for, where ``tool`` is not installed."""
+    if not available(tool):
+        raise CommandMissing(
+            f"The tool {tool} is not installed.",
+            detail=detail,
+            hint=f"Install the package that brings {tool} and try again.",
+        )
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -112,11 +127,12 @@ def run(
     ``timeout`` bounds the whole run and ``silence`` the time without output, both in seconds.
     ``on_stdout`` is called with each piece of standard output as it comes; then ``stdout`` stays empty.
     ``stdin`` has to be small (it is written in one go before anything is read).
-    Raises CommandMissing, CommandTimedOut, and CommandFailed for an exit code not in ``ok_codes``.
+    Without it, at most 16 MiB may come. Raises CommandMissing, CommandTimedOut, OutputTooLong, and
+    CommandFailed for an exit code not in ``ok_codes``.
     """
     full = [*(limits or Limits()).prefix(), *argv]
-    _require(full[0], argv)
-    _require(argv[0], argv)
+    for tool in (full[0], argv[0]):
+        require(tool, f"It is needed to run: {shlex.join(argv)}")
     log.info("running: %s", shlex.join(full))
     process = subprocess.Popen(
         full,
@@ -135,15 +151,6 @@ def run(
     if completed.code not in ok_codes:
         raise _failure(argv, completed)
     return completed
-
-
-def _require(tool: str, argv: Sequence[str]) -> None:
-    if not available(tool):
-        raise CommandMissing(
-            f"The tool {tool} is not installed.",
-            detail=f"It is needed to run: {shlex.join(argv)}",
-            hint=f"Install the package that brings {tool} and try again.",
-        )
 
 
 def _environment() -> dict[str, str]:
@@ -165,11 +172,10 @@ def _collect(
 ) -> Completed:
     out, err = bytearray(), bytearray()
 
-    def take_stdout(piece: bytes) -> None:
-        if on_stdout is None:
-            out.extend(piece)
-        else:
-            on_stdout(piece)
+    def keep(piece: bytes) -> None:
+        if len(out) + len(piece) > _STDOUT_KEPT:
+            raise _too_long(argv)
+        out.extend(piece)
 
     def take_stderr(piece: bytes) -> None:
         err.extend(piece)
@@ -177,7 +183,7 @@ def _collect(
 
     stdout, stderr = _pipe(process.stdout), _pipe(process.stderr)
     with selectors.DefaultSelector() as selector, stdout, stderr:
-        selector.register(stdout, selectors.EVENT_READ, take_stdout)
+        selector.register(stdout, selectors.EVENT_READ, on_stdout or keep)
         selector.register(stderr, selectors.EVENT_READ, take_stderr)
         while selector.get_map():
             ready = selector.select(max(0.0, watch.remaining()))
@@ -217,6 +223,14 @@ def _timed_out(argv: Sequence[str], watch: _Watch) -> CommandTimedOut:
         f"The command {argv[0]} did not end in time.",
         detail=f"It was stopped after {seconds:.0f} s: {shlex.join(argv)}",
         hint="Look for a disk or a mount that no longer answers (dmesg), then try again.",
+    )
+
+
+def _too_long(argv: Sequence[str]) -> OutputTooLong:
+    return OutputTooLong(
+        f"The command {argv[0]} printed more than it can have to say.",
+        detail=f"It was stopped after {_STDOUT_KEPT} bytes: {shlex.join(argv)}",
+        hint="Run the command by hand to see what it prints.",
     )
 
 

@@ -16,6 +16,8 @@ from partitioning.table import Partition, PartitionTable
 
 _FALLBACK_NAMES = {"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI"}
 _SECTOR = 512
+_MOST_ESPS = 16
+"""How many EFI system partitions are looked into; no sound image has more than a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def _missing_for_legacy(reader: ByteReader, table: PartitionTable) -> str | None
 
 
 def _missing_for_uefi(reader: ByteReader, table: PartitionTable) -> str | None:
-    partitions = [part for part in table.partitions if part.is_esp]
+    partitions = [part for part in table.partitions if part.is_esp][:_MOST_ESPS]
     if not partitions:
         return "UEFI: the image has no EFI system partition."
     reasons = [_missing_in_esp(reader, part) for part in partitions]

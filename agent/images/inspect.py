@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.spool import Spool
-from agent.images import qcow2_header, qemu_img
+from agent.images import qcow2_header, qcow2_tail, qemu_img
 from agent.images.boot_fit import BootFit, boot_fit
 from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
 from agent.images.image import Image, qcow2_image, raw_image
@@ -14,9 +14,12 @@ from agent.images.magic import has_boot_signature, recognise
 from agent.request.model import ImageType
 from configdrive.find import is_config_drive
 from partitioning.byte_access import RangeReader
-from partitioning.command import CommandFailed
+from partitioning.command import CommandFailed, OutputTooLong
 from partitioning.errors import SectorSizeMismatch, TableUnusable
 from partitioning.table import Partition, PartitionTable, read_table
+
+_MOST_PARTITIONS = 128
+"""How many partitions are looked into; a GPT made by anybody's tools has no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class Contents:
     table: PartitionTable
     boot: BootFit
     config_drive: Partition | None
+    other_config_drives: tuple[Partition, ...] = ()
+    """Further partitions with a ConfigDrive's label: one of these may win over the first at boot."""
 
 
 def check_first_bytes(first: bytes, image_type: ImageType) -> int | None:
@@ -51,7 +56,8 @@ def open_image(spool: Spool, image_type: ImageType) -> Image:
 
     Raises BadFormat or UnsafeImage.
     """
-    check_first_bytes(spool.pread(min(spool.size, FIRST_BYTES), 0), image_type)
+    first = spool.pread(min(spool.size, FIRST_BYTES), 0)
+    check_first_bytes(first, image_type)
     if image_type is ImageType.RAW:
         # A last sector that is not complete is made so: the disk has whole sectors only.
         spool.append(bytes(-spool.size % 512))
@@ -63,7 +69,9 @@ def open_image(spool: Spool, image_type: ImageType) -> Image:
             detail="qemu-img finds a backing file or encryption in it.",
             hint="Flatten it: qemu-img convert -O qcow2 IMAGE FLAT.qcow2",
         )
-    _refuse_damaged(_explained(lambda: qemu_img.check(image_type, spool.fd)))
+    report = _explained(lambda: qemu_img.check(image_type, spool.fd))
+    _refuse_damaged(report)
+    _refuse_cut_short(spool, first, report)
     return qcow2_image(fd=spool.fd, file_size=spool.size, virtual_size=int(facts["virtual-size"]))
 
 
@@ -88,14 +96,21 @@ def look_inside(image: Image, sector_size: int) -> Contents:
             detail=f"{error.message} {error.detail}",
             hint=error.hint,
         ) from error
-    return Contents(table=table, boot=boot_fit(image.reader, table), config_drive=_config_drive(image, table))
+    drives = _config_drives(image, table)
+    return Contents(
+        table=table,
+        boot=boot_fit(image.reader, table),
+        config_drive=drives[0] if drives else None,
+        other_config_drives=drives[1:],
+    )
 
 
-def _config_drive(image: Image, table: PartitionTable) -> Partition | None:
-    candidates = (part for part in table.partitions if not (part.is_extended or part.is_bios_boot))
-    return next(
-        (part for part in candidates if is_config_drive(RangeReader(image.reader, part.start, part.size))),
-        None,
+def _config_drives(image: Image, table: PartitionTable) -> tuple[Partition, ...]:
+    candidates = [part for part in table.partitions if not (part.is_extended or part.is_bios_boot)]
+    return tuple(
+        part
+        for part in candidates[:_MOST_PARTITIONS]
+        if is_config_drive(RangeReader(image.reader, part.start, part.size))
     )
 
 
@@ -104,12 +119,25 @@ def _explained(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return call()
     except CommandFailed as error:
         raise BadFormat(f"qemu-img can not read it: {error.stderr or error.detail}") from error
+    except OutputTooLong as error:
+        raise BadFormat(f"qemu-img has too much to tell of it. {error.detail}") from error
 
 
 def _refuse_damaged(report: dict[str, object]) -> None:
     # Beyond the end of a file qemu-img reads zeroes: a qcow2 that was cut short would be written in silence.
+    # What the check finds is whole clusters that are missing; see qcow2_tail for the last one.
     corruptions = report.get("corruptions", 0)
     if corruptions or report.get("check-errors", 0):
         raise BadFormat(
             f"The qcow2 file is damaged or was cut short: qemu-img check finds {corruptions} bad clusters."
+        )
+
+
+def _refuse_cut_short(spool: Spool, first: bytes, report: dict[str, Any]) -> None:
+    # The offset is the end of the last cluster in use: a file that goes so far is complete.
+    if report.get("image-end-offset", spool.size + 1) <= spool.size:
+        return
+    if qcow2_tail.is_cut_short(spool, qcow2_header.parse(first)):
+        raise BadFormat(
+            f"The qcow2 file was cut short: it ends after {spool.size} bytes, within data that belongs to it."
         )

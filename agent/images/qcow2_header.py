@@ -21,6 +21,8 @@ _EXTENSION_DATA_FILE = 0x44415441
 _EXTENSION_ENCRYPTION = 0x0537BE77
 
 _MAX_VIRTUAL_SIZE = 1 << 60
+_MAX_SNAPSHOTS = 256
+"""QEMU allows 65536, and then takes 570 MB to tell of them."""
 
 
 class Incompatible(IntFlag):
@@ -46,6 +48,10 @@ class Qcow2Header:
     virtual_size: int
     backing_file_offset: int
     encryption: int
+    l1_size: int
+    """Entries of the L1 table; they stand at ``l1_offset``."""
+    l1_offset: int
+    snapshots: int
     incompatible: int
     extensions: frozenset[int]
 
@@ -69,6 +75,9 @@ def parse(first: bytes) -> Qcow2Header:
         virtual_size=fields[5],
         backing_file_offset=fields[2],
         encryption=fields[6],
+        l1_size=fields[7],
+        l1_offset=fields[8],
+        snapshots=fields[11],
         incompatible=incompatible,
         extensions=_extensions(first, header_length, 1 << min(fields[4], 21)),
     )
@@ -120,6 +129,11 @@ def _check_sane(header: Qcow2Header) -> None:
         )
     if not 0 < header.virtual_size <= _MAX_VIRTUAL_SIZE:
         raise BadFormat(f"The qcow2 header names a size of {header.virtual_size} bytes, which can not be.")
+    if header.snapshots > _MAX_SNAPSHOTS:
+        raise BadFormat(
+            f"The qcow2 file has {header.snapshots} internal snapshots, and {_MAX_SNAPSHOTS} are the most "
+            "that is accepted; none of them would be written (qemu-img snapshot -d deletes them)."
+        )
 
 
 def _unsafe(why: str, hint: str) -> UnsafeImage:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from partitioning.command import Completed, Limits, run
+from partitioning.command import Completed, Limits, require, run
 
 MEMORY_LIMIT = 2 << 30
 """Address space in bytes that qemu-img may use: 1 GiB was not enough in the field, 2 GiB is."""
@@ -57,6 +57,14 @@ class Target:
         driver = "host_device" if self.is_block_device else "file"
         file = f"driver={driver},filename=/proc/self/fd/{self.fd},locking=off"
         return f"driver=raw,offset={self.offset},size={self.length},{_under('file', file)}"
+
+
+def require_tools() -> None:
+    """Make sure that the tools for qcow2 images, and for disks, are there. Raises CommandMissing."""
+    for tool in ("qemu-img", "prlimit"):
+        require(
+            tool, "It is needed to read images and to write them to the disk; nothing was downloaded yet."
+        )
 
 
 def info(format_name: str, fd: int) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Erase(StrEnum):
 
 
 MAX_USER_DATA = 1 << 20
-"""Bytes of UTF-8; OpenStack takes 64 KiB. The ConfigDrive is made, and read back after the wipe, in memory."""
+"""Bytes of UTF-8 (OpenStack takes 64 KiB): the ConfigDrive is made, and read back, in memory."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")

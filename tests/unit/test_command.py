@@ -19,6 +19,7 @@ from partitioning.command import (
     CommandTimedOut,
     Completed,
     Limits,
+    OutputTooLong,
     available,
     run,
 )
@@ -208,6 +209,22 @@ def test_a_command_that_wants_more_memory_than_it_may() -> None:
     words = ["dd", "if=/dev/zero", "of=/dev/null", "bs=512M", "count=1"]
     with pytest.raises(CommandFailed, match="memory exhausted"):
         run(words, timeout=LONG, limits=Limits(address_space=256 * MIB))
+
+
+def test_a_command_that_prints_without_end() -> None:
+    with pytest.raises(OutputTooLong) as caught:
+        shell("exec cat /dev/zero")
+    assert caught.value.message == "The command sh printed more than it can have to say."
+    assert f"stopped after {16 * MIB} bytes" in caught.value.detail
+    assert len(shell("head -c 16777216 /dev/zero").stdout) == 16 * MIB
+    with pytest.raises(OutputTooLong):
+        shell("head -c 16777217 /dev/zero")
+
+
+def test_what_a_listener_takes_may_be_long() -> None:
+    sizes: list[int] = []
+    assert shell("head -c 20000000 /dev/zero", on_stdout=lambda piece: sizes.append(len(piece))).code == 0
+    assert sum(sizes) == 20_000_000
 
 
 def test_a_command_that_does_not_end(clock: Clock) -> None:

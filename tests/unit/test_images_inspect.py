@@ -13,7 +13,7 @@ from agent.images.image import padded
 from agent.images.inspect import Contents, look_inside, open_image, require_fit
 from agent.request.model import ImageType
 from configdrive.iso import build_iso
-from partitioning.command import CommandFailed, CommandTimedOut
+from partitioning.command import CommandFailed, CommandTimedOut, OutputTooLong
 from partitioning.errors import ExplainedError
 from partitioning.table import TableKind
 from tests.small_images import qcow2
@@ -136,6 +136,19 @@ def test_what_qemu_img_can_not_read(
         open_image(spool, ImageType.QCOW2)
 
 
+@pytest.mark.parametrize("call", ["info", "check"])
+def test_what_qemu_img_never_ends_to_tell_of(
+    spool: Spool, compressed: bytes, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def flood(*_: object) -> dict[str, Any]:
+        raise OutputTooLong("m", detail="d", hint="h")
+
+    spool.append(compressed)
+    monkeypatch.setattr(qemu_img, call, flood)
+    with pytest.raises(BadFormat, match="too much to tell"):
+        open_image(spool, ImageType.QCOW2)
+
+
 @pytest.mark.parametrize("kind", list(ImageType))
 def test_an_empty_file(spool: Spool, kind: ImageType) -> None:
     with pytest.raises(BadFormat, match=r"Bad format image, expected : qcow2, raw\."):
@@ -154,6 +167,7 @@ def test_an_image_that_fits() -> None:
 def test_what_is_in_an_image() -> None:
     found = look_inside(image_of(GPT), 512)
     assert (found.table.kind, len(found.table.partitions), found.config_drive) == (TableKind.GPT, 2, None)
+    assert found.other_config_drives == ()
     assert found.boot.legacy is None
     found = look_inside(image_of(MBR), 512)
     assert (found.table.kind, len(found.table.partitions)) == (TableKind.MBR, 1)
@@ -166,6 +180,18 @@ def test_a_config_drive_that_the_image_brings() -> None:
     found = look_inside(image_of(bytes(data)), 512).config_drive
     assert found is not None
     assert found.number == 2
+
+
+def test_every_config_drive_that_the_image_brings() -> None:
+    drive = build_iso({"openstack/latest/meta_data.json": b"{}"})
+    parts = [Part(1000 * number, 1000 * number + 999) for number in range(1, 4)]
+    data = bytearray(gpt_disk(5000, parts, boot_code=b"code"))
+    for start in (1000, 3000):
+        data[start * 512 : start * 512 + len(drive)] = drive
+    found = look_inside(image_of(bytes(data)), 512)
+    assert found.config_drive is not None
+    assert found.config_drive.number == 1
+    assert [part.number for part in found.other_config_drives] == [3]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from agent.request.model import ImageType
 from tests.small_images import tool
 
 SIZE = 64 << 20
-BACKING_FILE, CLUSTER_BITS, VIRTUAL_SIZE, ENCRYPTION, FEATURES, LENGTH = 8, 20, 24, 32, 72, 100
+BACKING_FILE, CLUSTER_BITS, VIRTUAL_SIZE, ENCRYPTION, SNAPSHOTS, FEATURES, LENGTH = 8, 20, 24, 32, 60, 72, 100
 
 
 def made(folder: Path, *options: str) -> bytes:
@@ -98,6 +98,10 @@ def test_an_image_that_is_marked_corrupt(first: bytes) -> None:
     refused(changed(first, FEATURES, struct.pack(">Q", 2)), "it is marked corrupt", "qemu-img check")
 
 
+def test_a_few_snapshots(first: bytes) -> None:
+    assert check_first_bytes(changed(first, SNAPSHOTS, struct.pack(">I", 256)), ImageType.QCOW2) == SIZE
+
+
 def test_an_image_that_was_not_closed(first: bytes) -> None:
     assert check_first_bytes(changed(first, FEATURES, struct.pack(">Q", 1)), ImageType.QCOW2) == SIZE
 
@@ -110,6 +114,8 @@ def test_an_image_that_was_not_closed(first: bytes) -> None:
         (CLUSTER_BITS, struct.pack(">I", 8), "clusters of 2^8 bytes"),
         (CLUSTER_BITS, struct.pack(">I", 22), "clusters of 2^22 bytes"),
         (CLUSTER_BITS, struct.pack(">I", 0xFFFFFFFF), "clusters of 2^4294967295 bytes"),
+        (SNAPSHOTS, struct.pack(">I", 257), "257 internal snapshots"),
+        (SNAPSHOTS, struct.pack(">I", 65536), "65536 internal snapshots"),
         (VIRTUAL_SIZE, struct.pack(">Q", 0), "a size of 0 bytes"),
         (VIRTUAL_SIZE, struct.pack(">Q", (1 << 60) + 1), "a size of"),
         (VIRTUAL_SIZE, b"\xff" * 8, "a size of 18446744073709551615 bytes"),

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from agent.images import qemu_img, reader
+from agent.images.errors import BadFormat
 from agent.images.reader import QemuImgReader
-from partitioning.command import CommandFailed, Completed
+from partitioning import command
+from partitioning.command import CommandFailed, CommandMissing, Completed
 from tests.small_images import qcow2, sparse_pattern
 
 MIB = 1 << 20
@@ -75,6 +77,37 @@ def test_it_keeps_the_last_few_pieces(fd: int, calls: list[tuple[int, int]]) -> 
     assert calls[3:] == [(2 * MIB, MIB)]
     image.pread(10, MIB)
     assert calls[4:] == [(MIB, MIB)]
+
+
+def test_no_more_than_so_many_pieces(
+    fd: int, calls: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_MOST_PIECES", 6)
+    image = read(fd)
+    image.pread(SIZE, 0)
+    with pytest.raises(BadFormat, match="tables are scattered"):
+        image.pread(1, MIB)
+    # The first piece is needed after the wipe: it is never read again.
+    assert len(image.pread(MIB, 0)) == MIB
+    assert len(calls) == 6
+
+
+def test_no_longer_than_so_long(
+    fd: int, calls: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_MOST_SECONDS", 0.001)
+    image = read(fd)
+    image.pread(1, 0)
+    with pytest.raises(BadFormat, match="1 places were read in"):
+        image.pread(1, MIB)
+    assert len(image.pread(MIB, 0)) == MIB
+
+
+def test_the_tools_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    qemu_img.require_tools()
+    monkeypatch.setattr(command, "available", lambda tool: tool != "prlimit")
+    with pytest.raises(CommandMissing, match=r"The tool prlimit is not installed\."):
+        qemu_img.require_tools()
 
 
 @pytest.mark.parametrize(("length", "offset"), [(1, SIZE), (2, SIZE - 1), (1, -1), (-1, 5), (SIZE + 1, 0)])
