@@ -16,6 +16,12 @@ _WORLDWIDE = re.compile(r"(?:naa\.|eui\.|uuid\.|0x)(\S+)")
 _DEAD_STATES = frozenset({"offline", "transport-offline", "blocked", "quiesce", "deleted", "cancel"})
 _DEAD_ACCESS = frozenset({"standby", "unavailable", "offline", "transitioning"})
 _VPD_HEADER = 4
+# Block devices that are no disk one could look for: memory, files, optical drives, floppies, compositions
+# of other devices, network devices, and the boot and key areas of an eMMC.
+_NEVER_DISKS = re.compile(
+    r"(zram|ram|loop|sr|scd|fd|md|dm-|nbd|rbd|drbd|bcache|zd|ublkb|mtdblock|pmem|btt)\d.*"
+    r"|mmcblk\d+(boot\d+|rpmb|gp\d+)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +30,14 @@ class Surroundings:
 
     properties: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     running_system: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_disk(node: BlockNode) -> bool:
+    """Tell whether a whole block device is a disk a person would look for."""
+    # A hidden device is one path of a multipath NVMe namespace; it can not be opened.
+    if _NEVER_DISKS.fullmatch(node.name) or node.number("hidden") or node.size == 0:
+        return False
+    return "/devices/virtual/" not in str(node.directory) or node.name.startswith("nvme")
 
 
 def describe_disk(node: BlockNode, surroundings: Surroundings) -> Disk:

@@ -1,9 +1,10 @@
 """What the running system stands on, and the refusal to touch it."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from partitioning.disk_paths import other_paths
 from partitioning.disks import Disk
 from partitioning.errors import DiskBusy
 from partitioning.holders import Holder, HolderKind, describe_holders, find_holders, walk
@@ -47,16 +48,28 @@ def running_system_disks(roots: Roots = REAL) -> dict[str, str]:
 def refuse_if_in_use(disk: Disk, *, roots: Roots = REAL) -> None:
     """Raise DiskBusy when the running system stands on ``disk``, or it is mounted, swap or claimed.
 
-    What can be stopped without loss (md, LVM, crypt, loop devices that nobody uses) is no reason.
+    What can be stopped without loss (md, LVM, crypt, loop devices that nobody uses) is no reason, unless
+    it holds the disk over another path to it.
     """
-    why = running_system_disks(roots).get(disk.devno or "")
+    system = running_system_disks(roots)
+    _refuse_running_system(disk, system)
+    holders = find_holders(disk, roots=roots)
+    _refuse_users(disk, holders)
+    for other in other_paths(disk, roots=roots):
+        _refuse_other_path(disk, other, system, holders, roots)
+
+
+def _refuse_running_system(disk: Disk, system: Mapping[str, str]) -> None:
+    why = system.get(disk.devno or "")
     if why is not None:
         raise DiskBusy(
             f"The running system stands on the disk {disk.path}.",
             detail=f"It is {why}. Nothing was written to it.",
             hint="Choose another disk, or boot a rescue system that does not run from this one.",
         )
-    holders = find_holders(disk, roots=roots)
+
+
+def _refuse_users(disk: Disk, holders: tuple[Holder, ...]) -> None:
     hint = _what_to_do(tuple(walk(holders)))
     if hint:
         raise DiskBusy(
@@ -64,6 +77,34 @@ def refuse_if_in_use(disk: Disk, *, roots: Roots = REAL) -> None:
             detail=f"{describe_holders(holders)}. Nothing was written to it.",
             hint=hint,
         )
+
+
+def _refuse_other_path(
+    disk: Disk, other: Disk, system: Mapping[str, str], holders: tuple[Holder, ...], roots: Roots
+) -> None:
+    why = system.get(other.devno or "")
+    if why is not None:
+        raise DiskBusy(
+            f"The running system stands on the disk {disk.path}.",
+            detail=f"{other.path} is another path to it, and is {why}. Nothing was written to it.",
+            hint="Choose another disk, or boot a rescue system that does not run from this one.",
+        )
+    # What holds both, as a multipath device does, is stopped or refused with the disk itself.
+    known = {holder.sysname for holder in holders if holder.sysname}
+    foreign = tuple(each for each in find_holders(other, roots=roots) if each.sysname not in known)
+    if foreign:
+        raise DiskBusy(
+            f"The disk {disk.path} is in use over its other path {other.path}.",
+            detail=f"{describe_holders(foreign)}. Nothing was written to it.",
+            hint=_what_to_do(tuple(walk(foreign))) or _name_instead(other, foreign),
+        )
+
+
+def _name_instead(other: Disk, holders: tuple[Holder, ...]) -> str:
+    multipath = next((holder for holder in holders if holder.kind is HolderKind.MULTIPATH), None)
+    if multipath is not None:
+        return f"Name the multipath device as the target: --disk /dev/mapper/{multipath.name}"
+    return f"Name that path as the target (--disk {other.path}), or stop by hand what holds it."
 
 
 def _what_to_do(holders: tuple[Holder, ...]) -> str:

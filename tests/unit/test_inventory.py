@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from partitioning.disks import Disk, DiskKind, IgnoredReason
-from partitioning.inventory import read_inventory, udev_properties
+from partitioning.inventory import read_inventory
+from partitioning.udev import udev_properties
 from tests.unit.sysfs.tree import GB, NVME, SAS, SATA, USB, VIRTIO, Tree
 
 
@@ -179,6 +180,18 @@ def test_second_path_to_a_disk(tree: Tree) -> None:
 def test_the_optimal_path_is_the_one_that_stays(tree: Tree) -> None:
     disks = two_paths(tree, first="active/non-optimized", second="active/optimized")
     assert [disk.ignored for disk in disks] == [IgnoredReason.SECOND_PATH, None]
+
+
+def test_every_path_to_the_running_systems_disk_is_its_disk(tree: Tree) -> None:
+    two_paths(tree, first="active/optimized", second="active/optimized")
+    tree.mounts(f"{tree.devno(tree.node('sdb'))} / / rw - ext4 /dev/sdb rw")
+    assert [disk.ignored for disk in inventory(tree).values()] == [IgnoredReason.RUNNING_SYSTEM] * 2
+
+
+def test_a_disk_of_another_serial_number_is_not_the_running_systems(tree: Tree) -> None:
+    two_paths(tree, first="active/optimized", second="active/optimized", serials=("Z1", "Z2"))
+    tree.mounts(f"{tree.devno(tree.node('sdb'))} / / rw - ext4 /dev/sdb rw")
+    assert [disk.ignored for disk in inventory(tree).values()] == [None, IgnoredReason.RUNNING_SYSTEM]
 
 
 def test_a_name_given_twice_hides_no_disk(tree: Tree) -> None:

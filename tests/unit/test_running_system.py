@@ -6,7 +6,7 @@ from partitioning.disks import Disk
 from partitioning.errors import DiskBusy
 from partitioning.inventory import read_inventory
 from partitioning.running_system import refuse_if_in_use, running_system_disks
-from tests.unit.sysfs.tree import SATA, Tree
+from tests.unit.sysfs.tree import SAS, SATA, Tree
 
 TMPFS = "0:5 / / rw - tmpfs tmpfs rw"
 
@@ -131,4 +131,76 @@ def test_what_nobody_uses_is_not_refused(tree: Tree) -> None:
     first, _ = two_disks(tree)
     tree.stack(tree.virtual("md0", md__level="raid1"), first)
     tree.mounts(TMPFS)
+    refuse_if_in_use(the_disk(tree, "sda"), roots=tree.roots)
+
+
+# Another path to the same disk.
+
+
+def two_paths(tree: Tree, *, serials: tuple[str, str] = ("Z1", "Z1")) -> tuple[Path, Path]:
+    """A dual-ported disk, without a multipath daemon."""
+    sda, sdb = (
+        tree.disk(SAS.format(n=n, target=n, name=name), device__wwid="naa.5000c500a1b2c3d4", serial=serial)
+        for n, name, serial in zip((0, 1), ("sda", "sdb"), serials, strict=True)
+    )
+    tree.mounts(TMPFS)
+    return sda, sdb
+
+
+def test_the_system_stands_on_the_other_path(tree: Tree) -> None:
+    _, sdb = two_paths(tree)
+    tree.mounts(f"{tree.devno(tree.partition(sdb, 1))} / / rw - ext4 /dev/sdb1 rw")
+    error = refused(tree, "sda")
+    assert error.message == "The running system stands on the disk /dev/sda."
+    assert error.detail == "/dev/sdb is another path to it, and is mounted at /. Nothing was written to it."
+
+
+def test_a_mount_over_the_other_path(tree: Tree) -> None:
+    _, sdb = two_paths(tree)
+    tree.mounts(TMPFS, f"{tree.devno(tree.partition(sdb, 1))} / /mnt rw - ext4 /dev/sdb1 rw")
+    error = refused(tree, "sda")
+    assert error.message == "The disk /dev/sda is in use over its other path /dev/sdb."
+    assert error.detail == "sdb1: mounted at /mnt. Nothing was written to it."
+    assert error.hint == "If it may be erased: umount /mnt; then start again."
+
+
+def test_swap_over_the_other_path(tree: Tree) -> None:
+    two_paths(tree)
+    tree.swaps("/dev/sdb")
+    assert "swapoff /dev/sdb;" in refused(tree, "sda").hint
+
+
+@pytest.mark.parametrize(
+    ("uuid", "hint"),
+    [
+        ("LVM-x", "Name that path as the target (--disk /dev/sdb), or stop by hand what holds it."),
+        ("mpath-x", "Name the multipath device as the target: --disk /dev/mapper/held"),
+    ],
+)
+def test_whatever_holds_the_other_path_only(tree: Tree, uuid: str, hint: str) -> None:
+    _, sdb = two_paths(tree)
+    tree.stack(tree.virtual("dm-0", dm__name="held", dm__uuid=uuid), sdb)
+    assert refused(tree, "sda").hint == hint
+    refuse_if_in_use(the_disk(tree, "sdb"), roots=tree.roots)
+
+
+def test_what_holds_both_paths_is_left_to_the_release(tree: Tree) -> None:
+    tree.stack(tree.virtual("dm-0", dm__name="mpatha", dm__uuid="mpath-x"), *two_paths(tree))
+    refuse_if_in_use(the_disk(tree, "sda"), roots=tree.roots)
+
+
+def test_a_free_second_path_is_no_reason(tree: Tree) -> None:
+    two_paths(tree)
+    refuse_if_in_use(the_disk(tree, "sda"), roots=tree.roots)
+
+
+def test_a_disk_that_only_shares_the_name(tree: Tree) -> None:
+    _, sdb = two_paths(tree, serials=("Z1", "Z2"))
+    tree.mounts(f"{tree.devno(sdb)} / / rw - ext4 /dev/sdb rw")
+    refuse_if_in_use(the_disk(tree, "sda"), roots=tree.roots)
+
+
+def test_disks_without_a_worldwide_name_are_not_one(tree: Tree) -> None:
+    _, second = two_disks(tree)
+    tree.mounts(f"{tree.devno(second)} / / rw - ext4 /dev/sdb1 rw")
     refuse_if_in_use(the_disk(tree, "sda"), roots=tree.roots)

@@ -80,6 +80,10 @@ class Tree:
         lines = [f"{path}  partition  1000  0  -2\n" for path in paths]
         (self.root / "proc/swaps").write_text("Filename Type Size Used Priority\n" + "".join(lines))
 
+    def node(self, name: str) -> Path:
+        """Give the directory of the device the kernel calls ``name``."""
+        return (self.root / "sys/class/block" / name).resolve()
+
     def devno(self, node: Path) -> str:
         return (node / "dev").read_text().strip()
 
