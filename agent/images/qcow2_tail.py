@@ -4,8 +4,8 @@
 as zero. That a file ends within a cluster proves nothing by itself: compressed data takes as many bytes as it
 needs, and with extended L2 entries only the subclusters that are used are written.
 
-Source: QEMU's docs/interop/qcow2.txt, "Cluster mapping" and "Extended L2 Entries". QEMU writes L1 and L2 tables
-in full, and clusters that are not compressed too, at least up to the end of the virtual disk.
+Source: QEMU's docs/interop/qcow2.txt, "Cluster mapping" and "Extended L2 Entries". QEMU writes L1 and L2
+tables in full, and clusters that are not compressed too, at least up to the end of the virtual disk.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """Every documented message by its real cause, with its exit code, and the disk unchanged bit for bit."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 from tests.agent_process import CONFIGDRIVE, Agent, Ended, digest, request_for
 from tests.disk.conftest import MakeLoop, serve
 from tests.misbehaving_server import MisbehavingServer, Serve
-from tests.small_images import MIB, gpt_image, mbr_image, put, random_file, tool
+from tests.small_images import MIB, gpt_image, mbr_image, put, qcow2, random_file, tool
 
 HTML = b"<!DOCTYPE html><html><body><h1>Not found</h1></body></html>" + b" " * 1000
 FAR = "Mon, 01 Jan 99999999999 00:00:00 GMT"
@@ -236,6 +237,41 @@ def test_qcow2_that_was_cut_short_at_its_source(
     with unchanged(disk):
         ended = agent.deploy(request_for(serve(server, image), disk))
     check(ended, 3, "Bad format image, expected : qcow2, raw.")
+
+
+@pytest.mark.parametrize("options", [("cluster_size=64k",), ("cluster_size=2M", "-c")])
+def test_qcow2_that_lost_the_end_of_its_last_cluster(
+    agent: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    raw = mbr_image(tmp_path / "image.raw")
+    put(raw, 63 * MIB, os.urandom(MIB))
+    image = qcow2(raw, "-o", *options)
+    os.truncate(image, image.stat().st_size - 2000)
+    with unchanged(disk):
+        ended = agent.deploy(request_for(serve(server, image), disk))
+    check(ended, 3, "Bad format image, expected : qcow2, raw.")
+    assert "was cut short" in ended.status["detail"]
+
+
+def test_qcow2_with_very_many_snapshots(
+    agent: Agent, server: MisbehavingServer, qcow2_gpt: Path, disk: Path, tmp_path: Path
+) -> None:
+    image = tmp_path / "image.qcow2"
+    image.write_bytes(qcow2_gpt.read_bytes())
+    put(image, 60, (65536).to_bytes(4, "big"))
+    with unchanged(disk):
+        ended = agent.deploy(request_for(serve(server, image), disk))
+    check(ended, 3, "Bad format image, expected : qcow2, raw.")
+    assert "65536 internal snapshots" in ended.status["detail"]
+
+
+def test_user_data_that_is_too_long(agent: Agent, disk: Path) -> None:
+    drive = {"enable": True, "userData": "x" * (MIB + 1)}
+    request = json.dumps(request_for("http://127.0.0.1/x", disk, "raw", configdrive=drive))
+    with unchanged(disk):
+        done = agent.run("deploy", "-", "--yes", stdin=request.encode())
+    assert done.returncode == 2
+    assert "configdrive.userData: it has 1048577 bytes" in done.stderr.replace("\n", " ")
 
 
 def test_image_without_a_partition_table(
