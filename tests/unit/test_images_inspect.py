@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.fetch.spool import Spool
-from agent.images import qemu_img
+from agent.images import qemu_img, reader
 from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
 from agent.images.image import padded
 from agent.images.inspect import Contents, look_inside, open_image, require_fit
@@ -180,6 +180,17 @@ def test_a_config_drive_that_the_image_brings() -> None:
     found = look_inside(image_of(bytes(data)), 512).config_drive
     assert found is not None
     assert found.number == 2
+
+
+def test_an_image_whose_places_are_too_many(
+    spool: Spool, compressed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_PIECE", 4096)
+    spool.append(compressed)
+    assert look_inside(open_image(spool, ImageType.QCOW2), 512).boot.legacy is None
+    monkeypatch.setattr(reader, "_MOST_PIECES", 1)
+    with pytest.raises(BadFormat, match="tables are scattered"):
+        look_inside(open_image(spool, ImageType.QCOW2), 512)
 
 
 def test_every_config_drive_that_the_image_brings() -> None:

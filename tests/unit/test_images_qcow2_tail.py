@@ -5,6 +5,8 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.fetch.spool import Spool
 from agent.images.errors import BadFormat
@@ -103,3 +105,27 @@ def test_what_qemu_img_does_not_find(tmp_path: Path, missing: int) -> None:
         with pytest.raises(BadFormat) as caught:
             open_image(spool, ImageType.QCOW2)
     assert f"was cut short: it ends after {len(data) - missing} bytes" in caught.value.detail
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "image.raw").write_bytes(b"x" * 100_000)
+    return converted(folder / "image.raw", folder, "cluster_size=512", "-c")
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=9)), max_size=6),
+    st.integers(104, 8000),
+)
+def test_whatever_the_tables_hold(small: bytes, changes: list[tuple[int, bytes]], size: int) -> None:
+    data = bytearray(small)
+    for offset, piece in changes:
+        data[offset : offset + len(piece)] = piece
+    content = bytes(data[:size])
+    try:
+        header = parse(content)
+    except BadFormat:
+        return
+    assert is_cut_short(BytesReader(content), header) in (True, False)
