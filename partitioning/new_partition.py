@@ -102,15 +102,20 @@ def remove(store: ByteStore, sector_size: int, number: int) -> None:
     Raises TableUnusable when there is no such partition, or it is an extended or logical one.
     """
     table = read_table(store, sector_size)
+    require_removable(table, number)
+    if table.gpt is not None:
+        _write_both(store, table.gpt, number, b"")
+    else:
+        store.pwrite(bytes(mbr_entry.ENTRY_SIZE), mbr_entry.entry_offset(number))
+
+
+def require_removable(table: PartitionTable, number: int) -> None:
+    """Raise, for planning, the TableUnusable that ``remove`` would raise; nothing is written."""
     part = table.by_number(number)
     if part is None:
         raise _unusable(f"There is no partition {number}.")
-    if table.gpt is not None:
-        _write_both(store, table.gpt, number, b"")
-    elif number > mbr_entry.SLOTS or part.is_extended:
+    if table.gpt is None and (number > mbr_entry.SLOTS or part.is_extended):
         raise _unusable(f"Partition {number} is an extended or logical one, which is not taken out.")
-    else:
-        store.pwrite(bytes(mbr_entry.ENTRY_SIZE), mbr_entry.entry_offset(number))
 
 
 def _usable(table: PartitionTable, disk_size: int) -> tuple[int, int]:

@@ -6,11 +6,13 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from partitioning.errors import DiskBusy, DiskNotFound, DiskReadError, DiskUnsuitable, DiskWriteError
+from partitioning.file_lock import lock_whole_file
+from partitioning.flushing import OnProgress, wait_for_medium
 from partitioning.zeroing import punch_zeroes
 
 # linux/fs.h
@@ -91,10 +93,14 @@ class OpenDisk:
         self._write_zeroes(offset, start - offset)
         self._write_zeroes(end, offset + length - end)
 
-    def flush(self) -> None:
-        """Wait until everything written is on the medium; an error of any earlier write shows here."""
+    def flush(self, on_progress: OnProgress | None = None) -> None:
+        """Wait until everything written is on the medium; an error of any earlier write shows here.
+
+        ``on_progress`` gets bytes done and bytes in all, several times a second. A disk that takes nothing
+        any more is given up after half an hour, with a DiskWriteError.
+        """
         try:
-            os.fsync(self.fd)
+            wait_for_medium(self.path, lambda: os.fsync(self.fd), on_progress)
         except OSError as error:
             raise DiskWriteError(
                 f"Writing to {self.path} failed.",
@@ -103,10 +109,25 @@ class OpenDisk:
             ) from error
 
     def drop_cache(self) -> None:
-        """Forget what is cached, so that the next read comes from the medium. Flush first."""
-        if self.is_block_device and os.geteuid() == 0:
-            fcntl.ioctl(self.fd, _BLKFLSBUF)
-        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        """Forget what is cached, so that the next read comes from the medium. Flush first.
+
+        Raises DiskWriteError where the kernel does not do it: what is read then proves nothing.
+        """
+        try:
+            self.drop_buffers()
+            os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise DiskWriteError(
+                f"What is cached of {self.path} could not be dropped.",
+                detail=f"{os.strerror(error.errno or 0)}. What is on the medium can not be checked.",
+                hint=_DISK_FAULT_HINT,
+            ) from error
+
+    def drop_buffers(self) -> None:
+        """Drop the buffers of a block device, which only a privileged process may. Raises OSError."""
+        if self.is_block_device:
+            # It writes first what waits, so it can take as long as a flush.
+            wait_for_medium(self.path, lambda: _flush_buffers(self.fd))
 
     def _punch(self, offset: int, length: int) -> bool:
         try:
@@ -142,7 +163,8 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
     """Open the disk at ``path`` so that nobody else can mount, assemble or lock it meanwhile.
 
     A block device is opened with O_EXCL (the kernel then refuses mounts, md, dm and swap) and locked with
-    flock (udev then leaves it alone: systemd's "Locking Block Device Access"). A regular file is locked.
+    flock (udev then leaves it alone: systemd's "Locking Block Device Access"). A regular file is locked with
+    flock and fcntl, which a running virtual machine heeds.
     ``sector_size`` is for regular files only; a block device knows its own.
     Raises DiskNotFound, DiskUnsuitable or DiskBusy.
     """
@@ -153,6 +175,7 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
         _lock(path, fd)
         disk = _describe(path, fd, sector_size)
         _refuse_read_only(disk)
+        _refuse_unprivileged(disk)
         yield disk
     finally:
         os.close(fd)
@@ -215,15 +238,21 @@ def _open_error(path: Path, error: OSError) -> DiskBusy | DiskUnsuitable:
 
 
 def _lock(path: Path, fd: int) -> None:
+    _wait_for_lock(path, "flock", lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        _wait_for_lock(path, "fcntl, as a virtual machine does", lambda: lock_whole_file(fd))
+
+
+def _wait_for_lock(path: Path, sort: str, take: Callable[[], None]) -> None:
     deadline = time.monotonic() + _LOCK_WAIT
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take()
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise DiskBusy(
                     f"The disk {path} is in use.",
-                    detail=f"Another process has kept it locked (flock) for {_LOCK_WAIT:.0f} s.",
+                    detail=f"Another process has kept it locked ({sort}) for {_LOCK_WAIT:.0f} s.",
                     hint="Wait for that process to end, or stop it. See it with: lslocks",
                 ) from None
             time.sleep(_LOCK_POLL)
@@ -263,6 +292,25 @@ def _refuse_read_only(disk: OpenDisk) -> None:
             detail="The kernel marks the device read-only.",
             hint="Remove the write protection (blockdev --setrw, or a switch), or choose another disk.",
         )
+
+
+def _refuse_unprivileged(disk: OpenDisk) -> None:
+    """Find out before anything is written whether it could be read back past the cache afterwards."""
+    try:
+        disk.drop_buffers()
+    except PermissionError as error:
+        raise DiskUnsuitable(
+            f"The disk {disk.path} can not be checked after writing.",
+            detail="The kernel does not let this process drop what it has cached (CAP_SYS_ADMIN is missing), "
+            "so nothing it reads back would prove what is on the medium. Nothing was written.",
+            hint="Run as root; in a container, with the capability SYS_ADMIN.",
+        ) from error
+    except OSError as error:
+        raise _open_error(disk.path, error) from error
+
+
+def _flush_buffers(fd: int) -> None:
+    fcntl.ioctl(fd, _BLKFLSBUF)
 
 
 def _ioctl_int(fd: int, request: int) -> int:

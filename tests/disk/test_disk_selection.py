@@ -1,13 +1,15 @@
 """Naming a disk directly, with real devices, and knowing it again when it is opened."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from partitioning.disk_selection import disk_at
-from partitioning.errors import DiskNotFound, DiskUnsuitable
+from partitioning.errors import DiskBusy, DiskNotFound, DiskUnsuitable
 from partitioning.identity import assert_same_disk
 from partitioning.inventory import read_inventory
 from partitioning.open_disk import open_exclusively
@@ -77,6 +79,39 @@ def test_a_device_without_a_medium(image: Path) -> None:
         detach(device)
         with pytest.raises(DiskUnsuitable, match="has no size"):
             disk_at(device, ())
+
+
+@pytest.mark.skipif(shutil.which("qemu-io") is None, reason="qemu-utils is not installed")
+def test_a_file_that_qemu_has_open(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partitioning.open_disk._LOCK_WAIT", 0.2)
+    qemu = ["qemu-io", "-f", "raw", image]
+    with subprocess.Popen(qemu, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("length\n")
+        process.stdin.flush()
+        assert "16 MiB" in process.stdout.readline()
+        with pytest.raises(DiskBusy, match="as a virtual machine does"), open_exclusively(image):
+            pass
+        process.stdin.close()
+    with open_exclusively(image) as disk:
+        assert disk.size == 16 * MIB
+
+
+def test_without_privilege_a_device_is_refused_before_anything_is_written(device: Path) -> None:
+    script = f"""
+from pathlib import Path
+from partitioning.errors import DiskUnsuitable
+from partitioning.open_disk import open_exclusively
+try:
+    with open_exclusively(Path("{device}")):
+        print("opened")
+except DiskUnsuitable as error:
+    print(error)
+"""
+    lowered = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    done = command(*lowered, sys.executable, "-c", script)
+    assert "CAP_SYS_ADMIN is missing" in done
 
 
 def test_the_same_disk_is_known_again(device: Path, image: Path) -> None:

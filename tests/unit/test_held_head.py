@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partitioning.errors import DiskReadError, DiskWriteError
+from partitioning.flushing import OnProgress
 from partitioning.held_head import HEAD_SIZE, HeldHead
 from partitioning.open_disk import OpenDisk, open_exclusively
 
@@ -59,9 +60,9 @@ class Watched(OpenDisk):
         self._note(Done("zero", offset, length))
         super().zero(offset, length)
 
-    def flush(self) -> None:
+    def flush(self, on_progress: OnProgress | None = None) -> None:
         self._note(Done("flush"))
-        super().flush()
+        super().flush(on_progress)
 
 
 def test_the_head_begins_as_zeroes(disk: OpenDisk) -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from partitioning.backup_gpt import move_backup
 from partitioning.byte_access import BytesReader
 from partitioning.errors import NoRoom, TableUnusable
-from partitioning.new_partition import ALIGNMENT, Placement, TooManyPartitions, add, place_at_end, remove
+from partitioning.new_partition import (
+    ALIGNMENT,
+    Placement,
+    TooManyPartitions,
+    add,
+    place_at_end,
+    remove,
+    require_removable,
+)
 from partitioning.partition_types import ESP, LINUX_DATA
 from partitioning.table import PartitionTable, read_table
 from tests.table_samples import Part, Store, gpt_disk, mbr
@@ -210,9 +218,17 @@ def test_what_is_not_taken_out() -> None:
     store = mbr_store(ROOT, (0, 5, 8192, 100))
     store.data[8192 * 512 : 8192 * 512 + 512] = mbr([(0, 0x83, 10, 10)])
     for number, said in ((3, "no partition 3"), (2, "extended"), (5, "logical")):
-        with pytest.raises(TableUnusable, match=said):
+        with pytest.raises(TableUnusable, match=said) as removing:
             remove(store, 512, number)
+        with pytest.raises(TableUnusable, match=said) as planning:
+            require_removable(read_table(store, 512), number)
+        assert str(planning.value) == str(removing.value)
     assert store.writes == []
+
+
+@pytest.mark.parametrize("make", [gpt_store, lambda: mbr_store(ROOT)])
+def test_what_can_be_taken_out(make: Callable[[], Store]) -> None:
+    require_removable(read_table(make(), 512), 1)
 
 
 @settings(max_examples=200)

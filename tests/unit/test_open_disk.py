@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import random
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -336,6 +337,7 @@ def test_a_disk_that_may_not_be_opened(path: Path, monkeypatch: pytest.MonkeyPat
 def as_block_device(monkeypatch: pytest.MonkeyPatch, *, read_only: bool) -> None:
     """Let files pass for block devices."""
     monkeypatch.setattr(module, "_ioctl_int", lambda _fd, _request: int(read_only))
+    monkeypatch.setattr(module, "_flush_buffers", lambda _fd: None)
     monkeypatch.setattr(
         module,
         "_describe",
@@ -352,6 +354,70 @@ def test_a_read_only_device_can_only_be_read(path: Path, monkeypatch: pytest.Mon
     as_block_device(monkeypatch, read_only=False)
     with open_exclusively(path) as disk:
         assert disk.is_block_device
+
+
+def test_what_could_not_be_read_back_is_refused_at_opening(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_fd: int) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    as_block_device(monkeypatch, read_only=False)
+    monkeypatch.setattr(module, "_flush_buffers", refuse)
+    with error_of(DiskUnsuitable, "can not be checked", "CAP_SYS_ADMIN"), open_exclusively(path):
+        pass
+    with open_for_reading(path) as disk:
+        assert disk.pread(10, 0) == CONTENT[:10]
+    monkeypatch.setattr(module, "_flush_buffers", fail)
+    with error_of(DiskUnsuitable, "can not be opened", "Input/output error."), open_exclusively(path):
+        pass
+
+
+def test_a_cache_that_can_not_be_dropped(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_block_device(monkeypatch, read_only=False)
+    with open_exclusively(path) as disk:
+        monkeypatch.setattr(module, "_flush_buffers", fail)
+        with error_of(DiskWriteError, "could not be dropped", "Input/output error."):
+            disk.drop_cache()
+
+
+def test_flushing_tells_of_its_progress(disk: OpenDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partitioning.flushing._POLL", 0.001)
+    told = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _fd: None if told.wait(10) else fail())
+    disk.flush(lambda _done, _total: told.set())
+    assert told.is_set()
+
+
+@pytest.mark.parametrize("sort", [fcntl.F_RDLCK, fcntl.F_WRLCK])
+def test_a_file_that_a_virtual_machine_has_locked(path: Path, sort: int) -> None:
+    with path.open("r+b") as image:
+        # A byte of QEMU's, beyond the end of a small file.
+        lock = struct.pack("hhqqi4x", sort, os.SEEK_SET, 201 + SIZE, 1, 0)
+        fcntl.fcntl(image, fcntl.F_OFD_SETLK, lock)
+        with error_of(DiskBusy, f"The disk {path} is in use.", "virtual machine"), open_exclusively(path):
+            pass
+    with open_exclusively(path) as disk:
+        assert disk.pread(SIZE, 0) == CONTENT
+
+
+def test_a_virtual_machine_finds_the_disk_locked(path: Path) -> None:
+    with open_exclusively(path), path.open("r+b") as image:
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 201, 1, 0)
+        with pytest.raises(BlockingIOError):
+            fcntl.fcntl(image, fcntl.F_OFD_SETLK, lock)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EINVAL])
+def test_a_file_system_without_locks_of_that_sort(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, "no locks")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with open_exclusively(path) as disk:
+        assert disk.size == SIZE
 
 
 def test_a_refusal_to_read_the_table_again_is_only_logged(
