@@ -28,5 +28,19 @@ class AlreadyRunning(Refused):
     """Another deployment is being carried out on this server."""
 
 
+class StillBootable(ExplainedError):
+    """The deployment failed at its very end, and the disk could not be made unbootable again."""
+
+    def __init__(self, first: str, second: str, *, disk_path: str) -> None:
+        """Keep why the deployment failed, and why the disk could not be made unbootable."""
+        super().__init__(
+            f"{disk_path} could not be made unbootable again.",
+            detail=f"{first} Afterwards the start of the disk could not be erased: {second} The server may"
+            " start from this disk, into a system that was not checked.",
+            hint=f"Do not start the server from it. Erase its start: wipefs -a {disk_path}; dd if=/dev/zero"
+            f" of={disk_path} bs=1M count=1 oflag=direct. When that fails too, replace the disk.",
+        )
+
+
 class ContentsDiffer(ExplainedError):
     """What is read back from the disk is not what was written."""

@@ -32,7 +32,7 @@ def undisturbed() -> Iterator[None]:
     They are not only held back in this thread: another thread would take them, and Python would still
     run the handler in the main one.
     """
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (*_ENDING, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.errors import Refused
+
 ENVIRONMENT_VARIABLE = "BYOI_AGENT_RUN_DIR"
 
 
@@ -30,14 +32,26 @@ class RunDirectory:
 
 
 def run_directory() -> RunDirectory:
-    """Find this user's run directory and make it, readable for its owner only.
+    """Find this user's run directory and make it, readable for its owner only; else Refused.
 
     It is /run/byoi-agent for root; for others $XDG_RUNTIME_DIR/byoi-agent, else ~/.local/state/byoi-agent.
     BYOI_AGENT_RUN_DIR names another, so that several deployments to files can run side by side.
     """
     path = _choose()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(path, error) from None
     return RunDirectory(path)
+
+
+def unusable(path: Path, error: OSError) -> Refused:
+    """Explain that the directory, or the file ``path`` in it, can not be used."""
+    return Refused(
+        "The run directory can not be used.",
+        detail=f"{path}: {os.strerror(error.errno or 0)}.",
+        hint=f"Become its owner (sudo), or name another directory in {ENVIRONMENT_VARIABLE}.",
+    )
 
 
 def _choose() -> Path:

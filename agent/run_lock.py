@@ -1,5 +1,6 @@
 """One deployment at a time: a lock that ends with its process, however that ends."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -8,44 +9,90 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.errors import AlreadyRunning
+from agent.run_directory import unusable
 
 _PATIENCE = 1.0
 _POLL = 0.05
+_LOCKS = Path("/proc/locks")
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``; AlreadyRunning when another process does."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock at ``path``; AlreadyRunning when another process does. Raises Refused, too."""
+    fd = _opened(path)
     try:
         # Someone who only looks at the lock holds it for a moment, too.
         if not _until(lambda: _try(fd, fcntl.LOCK_EX), _PATIENCE):
             raise _already_running(path)
+        try:
+            _sign(fd, path)
+            yield
+        finally:
+            # Whoever holds it next must not be taken for this process.
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, 0)
+    finally:
+        os.close(fd)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(path, error) from None
+
+
+def _sign(fd: int, path: Path) -> None:
+    try:
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
-        yield
+    except OSError as error:
+        raise unusable(path, error) from None
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a deployment holds the lock."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unusable(path, error) from None
+    try:
+        return not _try(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
 
 
 def owner(path: Path) -> int | None:
-    """Give the process id of the deployment that holds the lock; None when none does."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    """Give the process id of the deployment that holds the lock; None when none does or it can not be told.
+
+    Between taking the lock and signing it, its file may still name a process that was killed.
+    """
+    if not is_held(path):
         return None
+    text = path.read_bytes()[:32]
+    if not text.isdigit():
+        return None
+    holders = _holders(path.stat().st_ino)
+    return int(text) if not holders or int(text) in holders else None
+
+
+def _holders(inode: int) -> set[int]:
+    """Give who holds a lock on a file of this number, as proc_locks(5) has it; 0 is not from here."""
     try:
-        if _try(fd, fcntl.LOCK_SH):
-            return None
-        text = os.pread(fd, 32, 0)
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(fd)
+        lines = _LOCKS.read_text().splitlines()
+    except OSError:
+        return set()
+    # 1: FLOCK  ADVISORY  WRITE 1234 00:1f:5678 0 EOF. The device is not compared: btrfs has two numbers.
+    entries = (line.split() for line in lines)
+    found = {int(e[4]) for e in entries if len(e) == 8 and e[1] == "FLOCK" and e[5].endswith(f":{inode}")}
+    return found - {0, -1}
 
 
 def wait_until_free(path: Path, seconds: float) -> bool:
     """Wait at most so long for the lock to be free; tell whether it is."""
-    return _until(lambda: owner(path) is None, seconds)
+    return _until(lambda: not is_held(path), seconds)
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:

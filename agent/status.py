@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from agent import messages
@@ -18,6 +18,15 @@ class State(StrEnum):
     DOING = "doing"
     DONE = "done"
     ERROR = "error"
+
+
+class DiskState(StrEnum):
+    """What a deployment has made of the disk, in the words that follow its name."""
+
+    UNTOUCHED = "was not changed"
+    MAY_BOOT = "was changed, and may start or not"
+    NOT_BOOTABLE = "was changed and does not boot"
+    DEPLOYED = "was deployed"
 
 
 class StepState(StrEnum):
@@ -75,10 +84,21 @@ class Status(_Part):
     progress: Progress | None = None
     disk: DiskStatus | None = None
     disk_touched: bool = False
+    disk_may_boot: bool = Field(default=False, exclude=True)
+    """With ``disk_touched``: whether what stands on the disk may boot, be it the old or the new."""
     warnings: tuple[str, ...] = ()
     started_at: str
     finished_at: str | None = None
     description: str | None = None
+
+    @property
+    def disk_state(self) -> DiskState:
+        """Tell what state the disk is in."""
+        if self.status is State.DONE:
+            return DiskState.DEPLOYED
+        if not self.disk_touched:
+            return DiskState.UNTOUCHED
+        return DiskState.MAY_BOOT if self.disk_may_boot else DiskState.NOT_BOOTABLE
 
     def summary(self) -> dict[str, Any]:
         """Give the four documented fields."""

@@ -13,7 +13,7 @@ def status_now(where: RunDirectory) -> Status | None:
     holds the lock was left by an agent that was killed.
     """
     found = status_file.read(where.status)
-    if found is None or found.status is not State.DOING or run_lock.owner(where.lock) is not None:
+    if found is None or found.status is not State.DOING or run_lock.is_held(where.lock):
         return found
     # It may have ended between the two looks.
     again = status_file.read(where.status)
@@ -22,7 +22,6 @@ def status_now(where: RunDirectory) -> Status | None:
 
 def _killed(left: Status) -> Status:
     disk = left.disk.path if left.disk else "the disk"
-    state = f"{disk} was changed and does not boot" if left.disk_touched else f"{disk} was not changed"
     steps = tuple(
         step.model_copy(update={"state": StepState.FAILED}) if step.state is StepState.DOING else step
         for step in left.steps
@@ -31,7 +30,7 @@ def _killed(left: Status) -> Status:
         update={
             "status": State.ERROR,
             "message": "The agent ended before the deployment did.",
-            "detail": f"It was killed, or lost power, in the step {left.step}; {state}.",
+            "detail": f"It was killed, or lost power, in the step {left.step}; {disk} {left.disk_state}.",
             "hint": "Start the deployment again; the same request will do.",
             "steps": steps,
             "progress": None,

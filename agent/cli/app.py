@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from agent.cli import cancel, deploy, disks, plan, status
-from agent.cli.output import show_failure, show_usage_error
+from agent.cli.output import show_failure, usage_error
+from agent.cli.standard_streams import prepare_standard_streams
+from agent.deployment.failure import defect, exit_code_before_writing
 from agent.exit_codes import ExitCode
+from agent.reporting.events import Failed
 from agent.version import VERSION
 from partitioning.errors import ExplainedError
 
@@ -42,14 +45,25 @@ def _main(
 
 
 def run() -> int:
-    """Carry out the command line and return the exit code."""
+    """Carry out the command line and return the exit code.
+
+    What a deployment says of its own failure has been said when this gets to know of it.
+    """
+    prepare_standard_streams()
+    words = sys.argv[1:]
     try:
-        result = app(sys.argv[1:] or ["--help"], prog_name="byoi-agent", standalone_mode=False)
-    except ExplainedError as error:
-        return show_failure(error)
+        result = app(words or ["--help"], prog_name="byoi-agent", standalone_mode=False)
     except typer.Abort:
-        sys.stderr.write("Stopped; nothing was changed.\n")
+        sys.stderr.write("Stopped.\n")
         return ExitCode.INTERRUPTED
-    except typer.TyperException as error:
-        return show_usage_error(error)
+    except Exception as error:
+        return show_failure(_failed(error), words)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _failed(error: Exception) -> Failed:
+    if isinstance(error, typer.TyperException):
+        error = usage_error(error)
+    if isinstance(error, ExplainedError):
+        return Failed(error.message, error.detail, error.hint, exit_code_before_writing(error))
+    return defect(error)

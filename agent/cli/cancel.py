@@ -9,7 +9,7 @@ from agent import run_lock
 from agent.errors import Refused
 from agent.exit_codes import ExitCode
 from agent.run_directory import run_directory
-from agent.status import State, Status
+from agent.status import DiskState, State, Status
 from agent.status_now import status_now
 
 _PATIENCE = 60.0
@@ -20,9 +20,7 @@ def cancel() -> int:
     where = run_directory()
     pid = run_lock.owner(where.lock)
     if pid is None:
-        raise Refused(
-            "No deployment is running.", detail="Nobody holds the lock of this server.", hint="Nothing to do."
-        )
+        raise _nobody(held=run_lock.is_held(where.lock))
     with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
         os.kill(pid, signal.SIGTERM)
     if not run_lock.wait_until_free(where.lock, _PATIENCE):
@@ -35,9 +33,20 @@ def cancel() -> int:
     return ExitCode.DONE
 
 
+def _nobody(*, held: bool) -> Refused:
+    if held:
+        return Refused(
+            "The deployment can not be stopped now.",
+            detail="It has only just begun or is about to end: which process it is can not be told.",
+            hint="Try again in a moment.",
+        )
+    return Refused(
+        "No deployment is running.", detail="Nobody holds the lock of this server.", hint="Nothing to do."
+    )
+
+
 def _outcome(ended: Status | None) -> str:
     if ended is not None and ended.status is State.DONE:
         return "The deployment was done before it could be stopped.\n"
-    touched = ended is not None and ended.disk_touched
-    disk = "was changed and does not boot" if touched else "was not changed"
-    return f"The deployment was stopped. The disk {disk}.\n"
+    state = DiskState.UNTOUCHED if ended is None else ended.disk_state
+    return f"The deployment was stopped. The disk {state}.\n"

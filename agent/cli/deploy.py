@@ -12,6 +12,7 @@ from agent.cli.request_input import read_request
 from agent.deployment.plan_view import target_lines
 from agent.deployment.target import Target, read_group_config
 from agent.errors import Refused, RequestError
+from agent.fetch.redaction import printable
 from agent.request.model import Request
 from agent.run_directory import run_directory
 
@@ -63,13 +64,13 @@ def _asks(*, yes: bool, from_stdin: bool) -> bool:
 
 def _confirm(request: Request, target: Target) -> None:
     name = str(target.disk.path)
-    question = f"All data on this disk will be lost. Type its name ({name}) to go on: "
+    question = printable(f"All data on this disk will be lost. Type its name ({name}) to go on: ")
     # Standard output may be a program's, that wants JSON.
     sys.stderr.write("\n".join(["", *target_lines(request, target), "", question]))
     sys.stderr.flush()
     if sys.stdin.readline().strip() != name:
         raise Refused(
             "The deployment was not confirmed.",
-            detail=f"{name} was not typed.",
+            detail="Its name was not typed.",
             hint="Start again when you are sure of the disk.",
         )

@@ -1,13 +1,12 @@
 """``byoi-agent disks``: the disks and their groups, what holds each, which group is the default one."""
 
-import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
 from agent.cli.deploy import ConfigOption
-from agent.cli.output import write_json
+from agent.cli.output import write_json, write_lines
 from agent.deployment.target import read_group_config
 from agent.exit_codes import ExitCode
 from partitioning.disks import Disk
@@ -30,7 +29,7 @@ def disks(
     if json:
         write_json(_as_json(groups, ungrouped, default))
     else:
-        sys.stdout.write("\n".join(_lines(groups, ungrouped, default)) + "\n")
+        write_lines(_lines(groups, ungrouped, default))
     return ExitCode.DONE
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from agent.reporting.json_lines import JsonLines
+from agent.reporting.json_lines import JsonFailure, JsonLines
 from agent.reporting.plain import PlainLines
 from agent.reporting.reporter import Listener
 
@@ -15,6 +15,12 @@ def listeners_for(*, json: bool) -> list[Listener]:
     """
     people = _for_people()
     return [JsonLines(sys.stdout), people] if json else [people]
+
+
+def listeners_for_answer(*, json: bool) -> list[Listener]:
+    """Choose the listeners of a command that writes its answer itself: they write what went wrong."""
+    people = _for_people()
+    return [JsonFailure(sys.stdout), people] if json else [people]
 
 
 def _for_people() -> Listener:

@@ -1,25 +1,88 @@
 """What the commands write that is not part of a running deployment."""
 
 import json
+import re
+import socket
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import typer
 
-from agent.deployment.failure import exit_code_before_writing
+from agent.errors import RequestError
 from agent.exit_codes import ExitCode
-from partitioning.errors import ExplainedError
+from agent.fetch.redaction import printable
+from agent.reporting.events import Failed
+from agent.reporting.json_lines import JsonLines
+from agent.reporting.plain import failure_text
+from agent.reporting.status_change import apply
+from agent.status import Status, now
+
+_COMMANDS_WITH_EVENTS = ("deploy", "plan")
+_FLAG = re.compile(r"--[a-z][a-z-]{0,24}")
 
 
-def show_failure(error: ExplainedError) -> ExitCode:
-    """Write what happened and what to do to standard error; return the exit code."""
-    sys.stderr.write(f"Error: {error.message}\n  {error.detail}\n  What to do: {error.hint}\n")
-    return exit_code_before_writing(error)
+def show_failure(failed: Failed, words: Sequence[str] = ()) -> ExitCode:
+    """Write what happened and what to do to standard error; return the exit code.
+
+    Where ``words``, the command line, ask for JSON, standard output gets it as its last line.
+    """
+    nothing = Status(servername=socket.gethostname(), started_at=now())
+    if "--json" in words:
+        status = apply(failed, nothing)
+        if words[0] in _COMMANDS_WITH_EVENTS:
+            JsonLines(sys.stdout).handle(failed, status)
+        else:
+            write_json(_error_line(failed, status))
+    sys.stderr.write(f"{failure_text(failed, nothing)}\n")
+    return failed.exit_code
 
 
-def show_usage_error(error: typer.TyperException) -> ExitCode:
-    """Say what is wrong with the command line."""
-    sys.stderr.write(f"Error: {error.format_message()}\n  What to do: byoi-agent --help\n")
-    return ExitCode.WRONG_REQUEST
+def _error_line(failed: Failed, status: Status) -> dict[str, Any]:
+    # What has nothing to do with a deployment says nothing of steps and disks.
+    fields = {"exitCode": int(failed.exit_code), **status.summary()}
+    return {"v": 1, "event": "error", **fields, "detail": status.detail, "hint": status.hint}
+
+
+def usage_error(error: typer.TyperException) -> RequestError:
+    """Say what is wrong with the command line, without a word of it that may be a secret.
+
+    typer's own texts repeat the values: after a forgotten quote, that is a token from a header.
+    """
+    return RequestError("The command line is wrong.", detail=_usage_words(error), hint=_HELP)
+
+
+_HELP = "Look at: byoi-agent --help, and byoi-agent deploy --help. A value with a space in it wants quotes."
+# What typer says, shortened to what is wrong: the words after it, or before it, are the operator's own.
+_COMPLAINTS = (
+    "requires an argument",
+    "does not take a value",
+    "unexpected extra argument",
+    "No such command",
+    "is not a valid integer",
+)
+
+
+def _usage_words(error: typer.TyperException) -> str:
+    flag = _flag(error)
+    if type(error).__name__ == "NoSuchOption":
+        return f"No such option: {flag}." if flag else "There is an option that is not known."
+    said = error.format_message()
+    complaint = next((text for text in _COMPLAINTS if text in said), "it could not be understood")
+    return f"{flag}: {complaint}." if flag else f"{complaint[0].upper()}{complaint[1:]}."
+
+
+def _flag(error: typer.TyperException) -> str | None:
+    """Give the flag the error is about, when that is one, and not a value in its place."""
+    names = getattr(getattr(error, "param", None), "opts", None) or [getattr(error, "option_name", None)]
+    longest = max((name for name in names if name), key=len, default="")
+    return longest if _FLAG.fullmatch(longest) else None
+
+
+def write_lines(lines: Sequence[str]) -> None:
+    """Write lines for people; nothing in them moves the cursor of a terminal."""
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def write_json(value: object) -> None:

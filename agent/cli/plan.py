@@ -1,13 +1,12 @@
 """``byoi-agent plan``: what deploy would do. Writes nothing, on any disk."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from agent.cli.deploy import ConfigOption, RequestArgument
-from agent.cli.listeners import listeners_for
-from agent.cli.output import write_json
+from agent.cli.listeners import listeners_for_answer
+from agent.cli.output import write_json, write_lines
 from agent.cli.request_flags import RequestFlags, with_request_flags
 from agent.cli.request_input import read_request
 from agent.deployment.plan_view import image_lines, plan_json, target_lines
@@ -27,12 +26,13 @@ def plan(
     from agent.deployment.run import run_planning
 
     request = read_request(request_file, flags)
-    made = run_planning(request, group_config=read_group_config(config), listeners=listeners_for(json=False))
+    made = run_planning(
+        request, group_config=read_group_config(config), listeners=listeners_for_answer(json=json)
+    )
     if isinstance(made, ExitCode):
         return made
     if json:
         write_json(plan_json(request, made))
     else:
-        lines = [*target_lines(request, made.target), *image_lines(made)]
-        sys.stdout.write("\n".join(lines) + "\n")
+        write_lines([*target_lines(request, made.target), *image_lines(made)])
     return ExitCode.DONE

@@ -11,6 +11,10 @@ import typer
 _REQUEST = "The request, field by field (flags win over the file)"
 _CONFIGDRIVE = "ConfigDrive (any of these enables it)"
 _OPTIONS = "Options"
+_HTTP_HEADER = (
+    "'Key: value', sent with the download; or @FILE with such lines, for secrets: other users can see a"
+    " command line."
+)
 
 
 def _flag(name: str, text: str, panel: str, **more: Any) -> Any:
@@ -29,9 +33,7 @@ class RequestFlags:
     ] = None
     description: Annotated[str | None, _flag("--description", "The image's name.", _REQUEST)] = None
     disk_group_id: Annotated[int | None, _flag("--disk-group-id", "The disk group.", _REQUEST)] = None
-    http_header: Annotated[
-        list[str] | None, _flag("--http-header", "'Key: value', sent with the download.", _REQUEST)
-    ] = None
+    http_header: Annotated[list[str] | None, _flag("--http-header", _HTTP_HEADER, _REQUEST)] = None
 
     hostname: Annotated[str | None, _flag("--hostname", "The server's host name.", _CONFIGDRIVE)] = None
     ssh_key: Annotated[

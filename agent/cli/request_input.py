@@ -46,7 +46,7 @@ def read_request(source: str | None, flags: RequestFlags) -> Request:
     document.update(fields)
     _lay_under(document, "options", options)
     if flags.http_header:
-        document["httpHeader"] = [_header(text) for text in flags.http_header]
+        document["httpHeader"] = [_header(line) for text in flags.http_header for line in _headers(text)]
     if configdrive := _configdrive(flags):
         _lay_under(document, "configdrive", {"enable": True, **configdrive})
     return parse(document)
@@ -99,6 +99,13 @@ def _text_or_file(flag: str, text: str) -> str:
     return _read_file(text[1:], flag).decode("utf-8", errors="surrogateescape")
 
 
+def _headers(text: str) -> list[str]:
+    if not text.startswith("@"):
+        return [text]
+    lines = _text_or_file("--http-header", text).splitlines()
+    return [line for line in lines if line.strip()]
+
+
 def _header(text: str) -> JsonObject:
     key, colon, value = text.partition(":")
     if not colon:
@@ -116,15 +123,17 @@ def _pair(text: str) -> JsonObject:
 def _read(source: str) -> bytes:
     if source == "-":
         return _bounded(sys.stdin.buffer.read(MAX_REQUEST_SIZE + 1), "standard input")
-    return _read_file(source, "the request")
+    return _read_file(source, "REQUEST")
 
 
 def _read_file(path: str, what: str) -> bytes:
     try:
         with Path(path).open("rb") as stream:
-            return _bounded(stream.read(MAX_REQUEST_SIZE + 1), path)
-    except OSError as error:
-        raise _wrong(f"{what}: {path} can not be read: {os.strerror(error.errno or 0)}.") from None
+            return _bounded(stream.read(MAX_REQUEST_SIZE + 1), what)
+    except (OSError, ValueError) as error:
+        # The path is not repeated: after a forgotten quote, it is the value of a header.
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "that is no path"
+        raise _wrong(f"{what}: the file can not be read: {reason}.") from None
 
 
 def _bounded(data: bytes, where: str) -> bytes:

@@ -1,12 +1,11 @@
 """``byoi-agent status``: where the deployment stands, also after the agent has gone."""
 
-import sys
 import time
 from typing import Annotated
 
 import typer
 
-from agent.cli.output import write_json
+from agent.cli.output import write_json, write_lines
 from agent.errors import Refused
 from agent.exit_codes import ExitCode
 from agent.reporting.plain import progress_words
@@ -54,5 +53,4 @@ def _show(current: Status, *, json: bool, full: bool) -> None:
     if current.progress is not None:
         words.append(f"  {progress_words(current.progress)}")
     words += [f"  {text}" for text in (current.detail, current.hint) if text]
-    sys.stdout.write("\n".join(words) + "\n")
-    sys.stdout.flush()
+    write_lines(words)

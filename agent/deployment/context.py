@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.deployment.failure import Circumstances
 from agent.deployment.steps import Step, words
+from agent.exit_codes import ExitCode
 from agent.reporting.reporter import Reporter
 from agent.request.model import Request
 from partitioning.group_config import GroupConfig
@@ -19,6 +20,8 @@ class Context:
     group_config: GroupConfig
     reporter: Reporter
     current: Step | None = field(default=None)
+    exit_code: ExitCode | None = field(default=None)
+    """Set when the end has been reported."""
 
     @contextmanager
     def step(self, step: Step) -> Iterator[None]:

@@ -4,6 +4,7 @@ Until WIPE nothing on any disk changes. From WIPE to ACTIVATE the disk can not b
 in memory, and goes to the disk as the last write of all, when everything else has been read back.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from uuid import uuid4
@@ -14,18 +15,27 @@ from agent.deployment.read_back import read_back_head, read_back_tables
 from agent.deployment.staging import FetchReport, digest_of, early_check, policy_of, source_of
 from agent.deployment.steps import Step
 from agent.deployment.target import Target, choose_target
+from agent.errors import StillBootable
 from agent.fetch.download import download
 from agent.fetch.memory import MemoryBudget
 from agent.fetch.spool import Spool
 from agent.images.inspect import open_image
 from agent.interrupts import undisturbed
-from agent.reporting.events import DiskChosen, DiskTouched, Finished, SumKnown
+from agent.reporting.events import (
+    BootAllowed,
+    BootPrevented,
+    DiskChosen,
+    DiskTouched,
+    Finished,
+    SumKnown,
+)
 from agent.request.model import Erase, ImageType
 from agent.status import DiskStatus
 from agent.writing.flush import flush
 from agent.writing.write_image import compare_body, hold_head, write_body
 from configdrive import drive
 from partitioning import backup_gpt, new_partition
+from partitioning.errors import ExplainedError
 from partitioning.held_head import HeldHead
 from partitioning.old_partitions import ByteRange, old_partitions
 from partitioning.open_disk import OpenDisk
@@ -34,6 +44,8 @@ from partitioning.release import released_and_open
 from partitioning.reread_partitions import reread_partitions
 from partitioning.table import Partition
 from partitioning.wipe import erase_all, wipe_signatures
+
+log = logging.getLogger(__name__)
 
 Confirm = Callable[[Target], None]
 """Asks a person whether this is the disk, or raises."""
@@ -116,6 +128,7 @@ def _wipe(context: Context, disk: OpenDisk, old: tuple[ByteRange, ...]) -> None:
     with context.step(Step.WIPE):
         context.reporter.tell(DiskTouched())
         wipe_signatures(disk, old)
+        context.reporter.tell(BootPrevented())
         if context.request.options.erase is Erase.FULL:
             erase_all(disk, lambda done: context.reporter.progress(done, disk.size))
 
@@ -174,12 +187,34 @@ def _verify(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHe
 
 def _activate(context: Context, disk: OpenDisk, held: HeldHead) -> None:
     with context.step(Step.ACTIVATE):
+        context.reporter.tell(BootAllowed())
         try:
             held.commit()
             disk.drop_cache()
             read_back_head(disk, held)
-        except BaseException:
+        except BaseException as error:
             # Not even a bad ending leaves a disk that boots into something that was not read back.
-            held.withdraw()
+            _withdraw(context, disk, held, error)
             raise
+        _show_partitions(disk)
+
+
+def _withdraw(context: Context, disk: OpenDisk, held: HeldHead, cause: BaseException) -> None:
+    try:
+        held.withdraw()
+    except Exception as error:
+        raise StillBootable(_words(cause), _words(error), disk_path=str(disk.path)) from cause
+    context.reporter.tell(BootPrevented())
+
+
+def _words(error: BaseException) -> str:
+    # The text of an unforeseen error may hold anything, a secret as well.
+    known = isinstance(error, ExplainedError)
+    return str(error) if known else f"The agent has a defect ({type(error).__name__})."
+
+
+def _show_partitions(disk: OpenDisk) -> None:
+    try:
         reread_partitions(disk)
+    except Exception as error:  # the disk is done, whatever becomes of its picture here
+        log.info("the kernel was not asked to read the table again: %s", type(error).__name__)

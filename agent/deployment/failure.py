@@ -29,7 +29,7 @@ class Circumstances:
 def explain(error: BaseException, at: Circumstances) -> Failed:
     """Turn an error into what is reported of it."""
     if not isinstance(error, ExplainedError):
-        return _defect(error)
+        return defect(error)
     if isinstance(error, Interrupted):
         return _failed(error, _signal_code(error))
     if isinstance(error, FetchError) and not at.disk_touched:
@@ -81,7 +81,8 @@ def _signal_code(error: Interrupted) -> ExitCode:
     return ExitCode.INTERRUPTED if error.signal_number == signal.SIGINT else ExitCode.TERMINATED
 
 
-def _defect(error: BaseException) -> Failed:
+def defect(error: BaseException) -> Failed:
+    """Report an error that nobody foresaw."""
     # The text of an unforeseen error may hold anything, a secret as well: only its kind and place are told.
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

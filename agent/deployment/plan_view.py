@@ -4,7 +4,7 @@ from typing import Any
 
 from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan
 from agent.deployment.target import Target
-from agent.fetch.redaction import public_url
+from agent.fetch.redaction import printable, public_url
 from agent.firmware import Firmware
 from agent.reporting.sizes import human_size
 from agent.request.model import Erase, Request
@@ -26,7 +26,8 @@ def target_lines(request: Request, target: Target) -> list[str]:
         lines.append(f"           {request.description}")
     lines += [f"Release:   {action.line}" for action in target.release.actions]
     erased = "every byte of it" if request.options.erase is Erase.FULL else "all that is on it is lost"
-    return [*lines, f"Erase:     the whole disk {disk.path}: {erased}"]
+    lines.append(f"Erase:     the whole disk {disk.path}: {erased}")
+    return [printable(line) for line in lines]
 
 
 def image_lines(plan: DeploymentPlan) -> list[str]:
@@ -39,7 +40,8 @@ def image_lines(plan: DeploymentPlan) -> list[str]:
     if table.gpt is not None:
         lines.append("Table:     the backup GPT is moved to the end of the disk")
     lines.append(f"Config:    {_config_drive_words(plan.config_drive)}")
-    return [*lines, *(f"Warning:   {warning}" for warning in plan.warnings)]
+    lines += [f"Warning:   {warning}" for warning in plan.warnings]
+    return [printable(line) for line in lines]
 
 
 def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:

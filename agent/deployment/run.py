@@ -1,5 +1,6 @@
 """A deployment as a process sees it: one at a time, interruptible, reported, ended with an exit code."""
 
+import contextlib
 import logging
 import socket
 import sys
@@ -13,11 +14,13 @@ from agent.deployment.failure import explain
 from agent.deployment.plan import DeploymentPlan
 from agent.deployment.steps import steps_of
 from agent.exit_codes import ExitCode
+from agent.fetch.redaction import printable
 from agent.fetch.spool import Spool
-from agent.interrupts import interruptible
+from agent.interrupts import interruptible, undisturbed
 from agent.reboot import reboot
+from agent.reporting.patient_stream import PatientStream
 from agent.reporting.reporter import Listener, Reporter
-from agent.reporting.status_file import StatusFile, write
+from agent.reporting.status_file import StatusFile
 from agent.request.model import Request
 from agent.run_directory import RunDirectory
 from agent.run_log import logging_to
@@ -47,18 +50,24 @@ def run_deployment(
     listeners: Sequence[Listener],
     confirm: Confirm,
 ) -> ExitCode:
-    """Carry out the deployment and report it, also when it fails; AlreadyRunning where one is under way."""
+    """Carry out the deployment and report it, also when it can not even begin."""
+    context = Context(
+        request=request, group_config=group_config, reporter=Reporter(first_status(request), listeners)
+    )
+    # What has ended and was reported is not undone by a signal that comes late.
+    with undisturbed():
+        with interruptible():
+            code = _outcome(context, lambda: _alone(context, where, confirm))
+        if code is ExitCode.DONE and request.options.reboot:
+            _reboot()
+    return code
+
+
+def _alone(context: Context, where: RunDirectory, confirm: Confirm) -> None:
+    """Deploy, when nobody else does; the end is reported before anybody else can begin."""
     with run_lock.hold(where.lock), logging_to(where.log):
-        status = first_status(request)
-        write(where.status, status)
-        reporter = Reporter(status, [StatusFile(where.status), *listeners])
-        context = Context(request=request, group_config=group_config, reporter=reporter)
-        failure = _ended_badly(context, lambda: deploy(context, confirm))
-        if failure is not None:
-            return failure
-    if request.options.reboot:
-        _reboot()
-    return ExitCode.DONE
+        context.reporter.keep_in(StatusFile(where.status))
+        _outcome(context, lambda: deploy(context, confirm))
 
 
 def _reboot() -> None:
@@ -66,7 +75,8 @@ def _reboot() -> None:
         reboot()
     except ExplainedError as error:
         # The deployment is done and has been reported as that; the rest is up to the operator.
-        sys.stderr.write(f"{error} {error.hint}\n")
+        with contextlib.suppress(OSError):
+            PatientStream(sys.stderr).write(f"{printable(f'{error} {error.hint}')}\n")
 
 
 def run_planning(
@@ -83,23 +93,29 @@ def run_planning(
             fetch(context, target, spool)
             made.append(inspect(context, target, spool))
 
-    return _ended_badly(context, work) or made[0]
+    with undisturbed(), interruptible():
+        code = _outcome(context, work)
+    return made[0] if code is ExitCode.DONE else code
 
 
-def _ended_badly(context: Context, work: Callable[[], None]) -> ExitCode | None:
-    """Do the work; when it fails, report that and give the exit code."""
+def _outcome(context: Context, work: Callable[[], None]) -> ExitCode:
+    """Do the work; when it fails, report that. Give the exit code of what was reported first."""
     try:
-        with interruptible():
-            work()
+        work()
     except BaseException as error:
-        if context.reporter.status.status is State.DONE:
-            log.info("after the end: %s", type(error).__name__)
-            return None
-        failed = explain(error, context.circumstances())
-        log.info("ended: %s", failed.message)
-        if failed.exit_code is ExitCode.DEFECT:
-            # Only where it came from: its text may hold anything, a secret as well.
-            log.info("%s\n%s", failed.detail, "".join(traceback.format_tb(error.__traceback__)))
-        context.reporter.tell(failed)
-        return failed.exit_code
-    return None
+        with undisturbed():
+            _report(context, error)
+    return ExitCode.DONE if context.exit_code is None else context.exit_code
+
+
+def _report(context: Context, error: BaseException) -> None:
+    if context.exit_code is not None or context.reporter.status.status is State.DONE:
+        log.info("after the end: %s", type(error).__name__)
+        return
+    failed = explain(error, context.circumstances())
+    log.info("ended: %s", failed.message)
+    if failed.exit_code is ExitCode.DEFECT:
+        # Only where it came from: its text may hold anything, a secret as well.
+        log.info("%s\n%s", failed.detail, "".join(traceback.format_tb(error.__traceback__)))
+    context.reporter.tell(failed)
+    context.exit_code = failed.exit_code

@@ -60,7 +60,17 @@ class SumKnown:
 
 @dataclass(frozen=True, slots=True)
 class DiskTouched:
-    """From now on the disk is not what it was."""
+    """From now on the disk is not what it was; as long as nothing else is said, it may boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootPrevented:
+    """Nothing on the disk boots, and that has reached the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootAllowed:
+    """From now on the disk may boot, into something that was not read back yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,8 @@ Event = (
     | DiskChosen
     | SumKnown
     | DiskTouched
+    | BootPrevented
+    | BootAllowed
     | Failed
     | Finished
 )

@@ -4,6 +4,7 @@ import json
 from typing import Any, TextIO
 
 from agent.reporting import events
+from agent.reporting.patient_stream import PatientStream
 from agent.status import Status
 
 VERSION = 1
@@ -14,14 +15,27 @@ class JsonLines:
 
     def __init__(self, stream: TextIO) -> None:
         """Write to ``stream`` and to nothing else."""
-        self._stream = stream
+        self._stream = PatientStream(stream)
 
     def handle(self, event: events.Event, status: Status) -> None:
-        """Write one line, and be sure that it has left."""
+        """Write one line, and be sure that it has left; progress only while somebody reads."""
         fields = _fields(event, status)
-        if fields is not None:
-            self._stream.write(json.dumps({"v": VERSION, **fields}) + "\n")
-            self._stream.flush()
+        if fields is None or (isinstance(event, events.Progressed) and not self._stream.ready()):
+            return
+        self._stream.write(json.dumps({"v": VERSION, **fields}) + "\n")
+
+
+class JsonFailure:
+    """Writes a failure as one line of JSON, and nothing else: for a command with an answer of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to ``stream``."""
+        self._lines = JsonLines(stream)
+
+    def handle(self, event: events.Event, status: Status) -> None:
+        """Write the line of a failure."""
+        if isinstance(event, events.Failed):
+            self._lines.handle(event, status)
 
 
 def _fields(event: events.Event, status: Status) -> dict[str, Any] | None:

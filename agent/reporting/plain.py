@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from agent.fetch.redaction import printable
 from agent.reporting import events
+from agent.reporting.patient_stream import PatientStream
 from agent.reporting.sizes import human_size, human_time
 from agent.status import Progress, Status
 
@@ -16,7 +18,7 @@ class PlainLines:
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to ``stream``."""
-        self._stream = stream
+        self._stream = PatientStream(stream)
         self._clock = clock
         self._last_progress = clock()
 
@@ -27,27 +29,29 @@ class PlainLines:
         )
         if text is not None:
             self._stream.write(text + "\n")
-            self._stream.flush()
 
     def _progress_line(self, event: events.Progressed) -> str | None:
         moment = self._clock()
-        if moment - self._last_progress < _INTERVAL:
+        if moment - self._last_progress < _INTERVAL or not self._stream.ready():
             return None
         self._last_progress = moment
         return f"  {progress_words(event.progress)}"
 
 
 def event_line(event: events.Event, status: Status) -> str | None:
-    """Give the line a person reads for ``event``; None where there is nothing to say."""
+    """Give what a person reads for ``event``; None where there is nothing to say.
+
+    Texts may come from outside: nothing in them moves the cursor of a terminal or begins a line.
+    """
     match event:
         case events.StepStarted(_, title):
-            return f"{title} ..."
+            return f"{printable(title)} ..."
         case events.StepFinished(_, seconds):
             return f"  done in {seconds:.1f} s" if seconds >= 1 else None
         case events.Note(text):
-            return f"  {text}"
+            return f"  {printable(text)}"
         case events.Warned(text):
-            return f"Warning: {text}"
+            return f"Warning: {printable(text)}"
         case events.Finished():
             return done_line(status)
         case events.Failed():
@@ -69,13 +73,12 @@ def progress_words(progress: Progress) -> str:
 
 def done_line(status: Status) -> str:
     """Say that it is done, and on which disk."""
-    return f"Done: the image is on {status.disk.path}." if status.disk else "Done."
+    return printable(f"Done: the image is on {status.disk.path}.") if status.disk else "Done."
 
 
 def failure_text(event: events.Failed, status: Status) -> str:
     """Say what went wrong, what state the disk is in, and what to do."""
     lines = [f"Error: {event.message}", f"  {event.detail}"]
     if status.disk is not None:
-        state = "was changed and does not boot" if status.disk_touched else "was not changed"
-        lines.append(f"  The disk {status.disk.path} {state}.")
-    return "\n".join([*lines, f"  What to do: {event.hint}"])
+        lines.append(f"  The disk {status.disk.path} {status.disk_state}.")
+    return "\n".join(printable(line) for line in [*lines, f"  What to do: {event.hint}"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from agent.errors import Refused
 from agent.reporting import events
 from agent.reporting.rate import Rate
 from agent.reporting.status_change import apply
@@ -25,6 +26,18 @@ class Listener(Protocol):
         ...
 
 
+class Record(Protocol):
+    """Where the status is kept for others to read: a listener that is never left out."""
+
+    def handle(self, event: events.Event, status: Status) -> None:
+        """Keep the status. Raises OSError."""
+        ...
+
+    def refused(self, error: OSError) -> Refused:
+        """Explain why no deployment begins while the status can not be kept."""
+        ...
+
+
 class Reporter:
     """Keeps the status and tells the listeners. It never prints and never fails because of a listener."""
 
@@ -34,10 +47,19 @@ class Reporter:
         """Begin with ``status``; the listeners are told of everything from here on."""
         self.status = status
         self._listeners = list(listeners)
+        self._record: Record | None = None
         self._clock = clock
         self._step = ""
         self._rate = Rate(clock)
         self._last_progress = 0.0
+
+    def keep_in(self, record: Record) -> None:
+        """Keep the status in ``record`` from now on. Raises Refused where that can not be done."""
+        try:
+            record.handle(events.Note(self.status.message), self.status)
+        except OSError as error:
+            raise record.refused(error) from error
+        self._record = record
 
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[None]:
@@ -64,12 +86,30 @@ class Reporter:
         self.tell(events.Warned(text))
 
     def tell(self, event: events.Event) -> None:
-        """Change the status by ``event`` and tell every listener."""
-        self.status = apply(event, self.status)
+        """Change the status by ``event`` and tell every listener.
+
+        Raises Refused, and changes nothing, when the disk is about to be overwritten and that can not be
+        kept on record: a status that says too little of the disk would stay for good.
+        """
+        changed = apply(event, self.status)
+        self._keep(event, changed)
+        self.status = changed
         for listener in tuple(self._listeners):
             try:
-                listener.handle(event, self.status)
-            except OSError as error:
-                # A closed terminal or a full file system must not cost a deployment.
-                log.warning("%s no longer listens: %s", type(listener).__name__, error)
+                listener.handle(event, changed)
+            except Exception as error:  # a listener must not cost a deployment
+                # The text of an unforeseen error may hold anything.
+                reason = error if isinstance(error, OSError) else type(error).__name__
+                log.warning("%s no longer listens: %s", type(listener).__name__, reason)
                 self._listeners.remove(listener)
+
+    def _keep(self, event: events.Event, changed: Status) -> None:
+        if self._record is None:
+            return
+        try:
+            self._record.handle(event, changed)
+        except OSError as error:
+            # The next event brings the next try.
+            log.warning("the status was not written: %s", error)
+            if isinstance(event, events.DiskTouched):
+                raise self._record.refused(error) from error

@@ -50,7 +50,17 @@ def _(event: events.SumKnown, status: Status) -> Status:
 
 @apply.register
 def _(_event: events.DiskTouched, status: Status) -> Status:
-    return status.model_copy(update={"disk_touched": True})
+    return status.model_copy(update={"disk_touched": True, "disk_may_boot": True})
+
+
+@apply.register
+def _(_event: events.BootPrevented, status: Status) -> Status:
+    return status.model_copy(update={"disk_may_boot": False})
+
+
+@apply.register
+def _(_event: events.BootAllowed, status: Status) -> Status:
+    return status.model_copy(update={"disk_may_boot": True})
 
 
 @apply.register
@@ -74,7 +84,13 @@ def _(event: events.Failed, status: Status) -> Status:
 
 @apply.register
 def _(_event: events.Finished, status: Status) -> Status:
-    update = {"status": State.DONE, "message": messages.DONE, "progress": None, "step": None}
+    update = {
+        "status": State.DONE,
+        "message": messages.DONE,
+        "progress": None,
+        "step": None,
+        "disk_may_boot": False,
+    }
     return status.model_copy(update={**update, "finished_at": now()})
 
 

@@ -1,5 +1,7 @@
 """The status file, which ``byoi-agent status`` reads while and after a deployment runs."""
 
+import contextlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agent.errors import Refused
 from agent.reporting import events
 from agent.status import Status
 
@@ -23,7 +26,7 @@ class StatusFile:
         self._last_progress = 0.0
 
     def handle(self, event: events.Event, status: Status) -> None:
-        """Write the status; progress at most once a second."""
+        """Write the status; progress at most once a second. Raises OSError."""
         if isinstance(event, events.Progressed):
             moment = self._clock()
             if moment - self._last_progress < _INTERVAL:
@@ -31,19 +34,40 @@ class StatusFile:
             self._last_progress = moment
         write(self._path, status)
 
+    def refused(self, error: OSError) -> Refused:
+        """Explain why no deployment is carried out without a status."""
+        return Refused(
+            "The status can not be written.",
+            detail=f"{self._path}: {os.strerror(error.errno or 0)}.",
+            hint="Make room there, or name another directory in BYOI_AGENT_RUN_DIR, and start again.",
+        )
+
 
 def write(path: Path, status: Status) -> None:
     """Put ``status`` in place of what ``path`` held."""
+    fields = status.full() | ({"diskMayBoot": True} if status.disk_may_boot else {})
     new = path.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(status.model_dump_json(by_alias=True))
-    new.replace(path)
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(fields))
+        new.replace(path)
+    except OSError:
+        # What was begun takes room that the next try may need.
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
 
 
 def read(path: Path) -> Status | None:
-    """Give the status that ``path`` holds; None where there is none that can be read."""
+    """Give the status that ``path`` holds; None where there is none. Raises Refused."""
     try:
         return Status.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+    except OSError as error:
+        raise Refused(
+            "The status can not be read.",
+            detail=f"{path}: {os.strerror(error.errno or 0)}.",
+            hint="Ask as the user who started the deployment.",
+        ) from None

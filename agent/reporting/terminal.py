@@ -1,5 +1,7 @@
 """A terminal: a line a step, and a progress bar with rate and remaining time below it."""
 
+from typing import TextIO, cast
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -12,6 +14,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 
 from agent.reporting import events
+from agent.reporting.patient_stream import PatientStream
 from agent.reporting.plain import event_line
 from agent.status import Status
 
@@ -22,13 +25,15 @@ class Terminal:
     def __init__(self, console: Console) -> None:
         """Draw on ``console``."""
         self._console = console
+        self._stream = PatientStream(cast("TextIO", console.file))
+        console.file = cast("TextIO", self._stream)
         self._bars: Bars | None = None
         self._task: TaskID | None = None
 
     def handle(self, event: events.Event, status: Status) -> None:
         """Show ``event``."""
         match event:
-            case events.Progressed(_, progress):
+            case events.Progressed(_, progress) if self._stream.ready():
                 self._move_bar(progress.bytes_done, progress.bytes_total)
             case events.StepFinished() | events.Failed() | events.Finished():
                 self._remove_bar()
@@ -48,11 +53,16 @@ class Terminal:
                 TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
+                # Nothing is drawn behind the listener's back: a terminal that was stopped (Ctrl-S) would hold
+                # a thread for ever, and standard output belongs to the program that reads the JSON.
+                auto_refresh=False,
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             self._bars.start()
             self._task = self._bars.add_task("", total=total)
         if self._task is not None:
-            self._bars.update(self._task, completed=done, total=total)
+            self._bars.update(self._task, completed=done, total=total, refresh=True)
 
     def _remove_bar(self) -> None:
         if self._bars is not None:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from agent.cli.request_flags import RequestFlags
 from agent.errors import Interrupted, Refused, RequestError
 from agent.exit_codes import ExitCode
 from agent.images.errors import BadFormat
+from agent.reporting import status_file
+from agent.status import Status
 from agent.version import VERSION
 from partitioning.errors import DiskBusy, ExplainedError
 from tests.unit.test_cli_common import CommandLine, command
@@ -74,9 +77,9 @@ def test_version(command: CommandLine) -> None:
     [
         (["--nonsense"], "No such option: --nonsense"),
         (["deploy", "--nonsense"], "No such option: --nonsense"),
-        (["nonsense"], "No such command 'nonsense'"),
-        (["status", "request.json"], "unexpected extra argument"),
-        (["deploy", "a", "b"], "unexpected extra argument"),
+        (["nonsense"], "No such command"),
+        (["status", "request.json"], "Unexpected extra argument"),
+        (["deploy", "a", "b"], "Unexpected extra argument"),
         (["deploy", "--url"], "requires an argument"),
         (["deploy", "--disk-group-id", "x"], "--disk-group-id"),
         (["deploy", "--sector-size", "4k"], "--sector-size"),
@@ -114,6 +117,112 @@ def test_no_secret_of_the_command_line_is_shown(command: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["deploy", "--yes", "--http-header", "X-Token:", SECRET, "request.json"],
+        ["deploy", "--yes", SECRET],
+        ["deploy", "--yes", SECRET.replace("\0", "") + "\0"],
+        ["plan", "--user-data", f"@{SECRET}"],
+        ["plan", "--disk-group-id", SECRET],
+        ["plan", f"-{SECRET}"],
+        ["plan", f"--{SECRET}"],
+        [SECRET],
+    ],
+)
+def test_no_value_is_repeated(command: CommandLine, words: list[str]) -> None:
+    for more in ([], ["--json"]):
+        said = command(*words, *more)
+        assert said.code == 2
+        assert SECRET not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "whole"),
+    [
+        (["deploy", "--json", "--nonsense"], 2, True),
+        (["deploy", "--json", "--url", "ftp://h/"], 2, True),
+        (["plan", "--json", "--url", "ftp://h/", "--type", "raw"], 2, True),
+        (["status", "--json"], 3, False),
+        (["status", "--json", "--nonsense"], 2, False),
+        (["cancel", "--json"], 2, False),
+        (["disks", "--json", "--config", "/nonexistent/groups.toml"], 3, False),
+    ],
+)
+def test_json_gets_the_failure_too(command: CommandLine, words: list[str], code: int, whole: bool) -> None:
+    said = command(*words)
+    assert said.code == code
+    (line,) = map(json.loads, said.out.splitlines())
+    assert (line["v"], line["event"], line["exitCode"], line["status"]) == (1, "error", code, "error")
+    assert all(line[name] and line[name] in said.err for name in ("message", "detail", "hint"))
+    assert ("diskTouched" in line) == whole
+
+
+def test_a_defect_outside_of_a_deployment(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr(app, "app", fail)
+    said = command("status")
+    assert (said.code, SECRET in said.err) == (1, False)
+    assert said.err.startswith("Error: The agent has a defect.\n  ValueError at test_cli_app.py:")
+
+
+def test_a_run_directory_that_can_not_be_made(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BYOI_AGENT_RUN_DIR", str(tmp_path / "file/run"))
+    for words in (["status"], ["cancel"], ["deploy", "--yes", "--url", "http://h/", "--type", "raw"]):
+        said = command(*words)
+        assert (said.code, said.out) == (3, "")
+        assert said.err.startswith("Error: The run directory can not be used.\n")
+
+
+@pytest.mark.parametrize("name", ["lock", "log", "status.new"])
+def test_a_file_of_the_run_directory_that_can_not_be_made(command: CommandLine, name: str) -> None:
+    (command.where.path / name).mkdir()
+    (command.where.path / name / "in the way").touch()
+    said = command("deploy", "--yes", "--json", "--url", "http://127.0.0.1:1/", "--type", "raw")
+    assert said.code == 3
+    line = json.loads(said.out.splitlines()[-1])
+    assert (line["event"], line["exitCode"], line["diskTouched"]) == ("error", 3, False)
+    assert str(command.where.path) in line["detail"]
+
+
+def agent_process(redirections: str, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    own = {"PYTHONPATH": str(Path(__file__).parents[2]), **environment}
+    shell = f'exec "$0" -m agent "$@" {redirections}'
+    argv = ["sh", "-c", shell, sys.executable, *words]
+    return subprocess.run(argv, env=own, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_standard_streams_that_are_closed(tmp_path: Path) -> None:
+    where = {"BYOI_AGENT_RUN_DIR": str(tmp_path / "run")}
+    deploy = ["deploy", "--url", "http://127.0.0.1:1/", "--type", "raw", "--disk", str(tmp_path / "none")]
+    asked = agent_process("<&-", *deploy, **where)
+    assert (asked.returncode, "--yes is missing" in asked.stderr) == (2, True), asked.stderr
+    empty = agent_process("<&-", "deploy", "-", "--yes", **where)
+    assert (empty.returncode, "Traceback" in empty.stderr) == (2, False), empty.stderr
+    mute = agent_process(">&- 2>&-", *deploy, "--yes", "--json", **where)
+    assert (mute.returncode, mute.stdout, mute.stderr) == (3, "", "")
+
+
+def test_letters_that_standard_output_does_not_have(tmp_path: Path) -> None:
+    status_file.write(tmp_path / "status.json", Status(servername="Žižkov ←", started_at="x"))
+    where = {"BYOI_AGENT_RUN_DIR": str(tmp_path), "PYTHONIOENCODING": "latin-1"}
+    said = agent_process("", "status", **where)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("\\u017di\\u017ekov \\u2190: ")
+
+
+def test_nothing_more_is_imported_for_the_help() -> None:
+    script = "import sys; from agent.cli import app; print(*sorted(sys.modules))"
+    own = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], env=own, capture_output=True, text=True, check=True)
+    assert not {"requests", "urllib3", "pycdlib"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (RequestError("m", detail="d", hint="h"), 2),
@@ -141,7 +250,8 @@ def test_stopped_by_the_keyboard(command: CommandLine, monkeypatch: pytest.Monke
         raise typer.Abort
 
     monkeypatch.setattr(app, "app", stop)
-    assert command("status").code == 130
+    said = command("status")
+    assert (said.code, said.err) == (130, "Stopped.\n")
 
 
 def test_every_flag_of_a_request_stands_in_the_signature() -> None:

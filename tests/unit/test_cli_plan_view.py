@@ -183,5 +183,7 @@ def test_the_command_that_fails(command: CommandLine, tmp_path: Path) -> None:
     with MisbehavingServer() as server:
         url = server.on("/image", Serve(tiny_image()))
         said = command("plan", "--url", url, "--type", "raw", "--disk", str(tmp_path / "none"), "--json")
-    assert (said.code, said.out) == (3, "")
+    assert said.code == 3
+    (line,) = map(json.loads, said.out.splitlines())
+    assert (line["event"], line["exitCode"], line["step"]) == ("error", 3, "disk")
     assert f"Error: There is no disk at {tmp_path}/none." in said.err

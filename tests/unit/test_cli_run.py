@@ -158,7 +158,8 @@ def test_another_deployment_is_under_way(
     command.where.status.write_text("its status")
     with run_lock.hold(command.where.lock):
         said = command(*words)
-    assert (said.code, said.out) == (3, "")
+    assert (said.code, final(said)["event"], final(said)["exitCode"]) == (3, "error", 3)
+    assert final(said)["servername"] == socket.gethostname()
     assert "Another deployment is running on this server." in said.err
     assert command.where.status.read_text() == "its status"
     assert not any(disk.read_bytes())

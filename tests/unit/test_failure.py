@@ -12,7 +12,7 @@ import configdrive
 import partitioning
 from agent.deployment.failure import Circumstances, exit_code_before_writing, explain
 from agent.deployment.steps import Step, steps_of, words
-from agent.errors import AlreadyRunning, ContentsDiffer, Interrupted, Refused, RequestError
+from agent.errors import AlreadyRunning, ContentsDiffer, Interrupted, Refused, RequestError, StillBootable
 from agent.exit_codes import ExitCode
 from agent.fetch.errors import ChecksumMismatch, FetchError, FetchFailed, TooBigForMemory
 from agent.images.errors import (
@@ -47,6 +47,7 @@ ERRORS: list[ExplainedError] = [
     Refused("m", **TEXTS),
     AlreadyRunning("m", **TEXTS),
     ContentsDiffer("m", **TEXTS),
+    StillBootable("One.", "Two.", disk_path="/dev/sda"),
     ImageError("m", **TEXTS),
     BadFormat("It is text."),
     UnsafeImage("m", **TEXTS),

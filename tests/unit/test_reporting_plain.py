@@ -46,7 +46,19 @@ def test_a_failure_tells_of_the_disk_and_what_to_do() -> None:
         "  The disk /dev/sda was changed and does not boot.",
     )
     assert text_of(chosen, FAILED).splitlines() == [*without[:2], unchanged, without[2]]
-    assert text_of(chosen, touched, FAILED).splitlines() == [*without[:2], changed, without[2]]
+    prevented = events.BootPrevented()
+    assert text_of(chosen, touched, prevented, FAILED).splitlines() == [*without[:2], changed, without[2]]
+    uncertain = "  The disk /dev/sda was changed, and may start or not."
+    assert text_of(chosen, touched, FAILED).splitlines() == [*without[:2], uncertain, without[2]]
+
+
+def test_nothing_that_is_said_moves_the_cursor() -> None:
+    evil = "a\x1b[2K\r\nDone: the image is on /dev/sda.\x9b"
+    failed = events.Failed(evil, evil, evil, FAILED.exit_code)
+    for told in (events.Warned(evil), events.Note(evil), events.StepStarted("write", evil), failed):
+        said = text_of(told)
+        assert not set(said) & {"\x1b", "\r", "\x9b"}
+        assert "\nDone" not in said
 
 
 def test_a_line_of_progress_every_few_seconds() -> None:

@@ -3,10 +3,11 @@ import logging
 
 import pytest
 
+from agent.errors import Refused
 from agent.reporting import events
 from agent.reporting.reporter import Reporter
 from agent.reporting.status_change import apply
-from agent.status import State, Status, StepState
+from agent.status import DiskState, State, Status, StepState
 from tests.unit.test_reporting_common import (
     DISK,
     FAILED,
@@ -130,9 +131,71 @@ def test_a_listener_that_fails_is_dropped(error: OSError, caplog: pytest.LogCapt
     assert "Deaf no longer listens" in caplog.text
 
 
-def test_a_defect_in_a_listener_is_not_hidden() -> None:
-    with pytest.raises(ZeroDivisionError):
-        reporter_with(Deaf(ZeroDivisionError())).note("More.")
+def test_a_defect_in_a_listener_does_not_cost_the_deployment(caplog: pytest.LogCaptureFixture) -> None:
+    deaf, heard = Deaf(ZeroDivisionError("s3cret")), Heard()
+    reporter = Reporter(status(), [deaf, heard])
+    with caplog.at_level(logging.WARNING):
+        reporter.note("More.")
+        reporter.note("More.")
+    assert (deaf.asked, len(heard.told)) == (1, 2)
+    assert "Deaf no longer listens: ZeroDivisionError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+class Forgetful:
+    """A record that fails as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.kept: list[Status] = []
+
+    def handle(self, _event: events.Event, now: Status) -> None:
+        if self.fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.kept.append(now)
+
+    def refused(self, error: OSError) -> Refused:
+        return Refused("The status can not be written.", detail=str(error), hint="Make room.")
+
+
+def test_the_record_is_never_left_out() -> None:
+    record, reporter = Forgetful(), reporter_with()
+    reporter.keep_in(record)
+    record.fails = True
+    reporter.warn("one")
+    record.fails = False
+    reporter.warn("two")
+    assert [now.warnings for now in record.kept] == [(), ("one", "two")]
+
+
+def test_nothing_begins_without_a_record() -> None:
+    record = Forgetful()
+    record.fails = True
+    with pytest.raises(Refused):
+        reporter_with().keep_in(record)
+
+
+def test_no_disk_is_overwritten_without_a_record() -> None:
+    record, heard = Forgetful(), Heard()
+    reporter = reporter_with(heard)
+    reporter.keep_in(record)
+    record.fails = True
+    with pytest.raises(Refused, match="The status can not be written"):
+        reporter.tell(events.DiskTouched())
+    assert (reporter.status.disk_touched, heard.told) == (False, [])
+
+
+def test_the_state_of_the_disk() -> None:
+    told: list[events.Event] = [events.DiskChosen(DISK), events.DiskTouched(), events.BootPrevented()]
+    told += [events.BootAllowed(), events.Finished()]
+    assert [after(*told[: count + 1]).disk_state for count in range(len(told))] == [
+        DiskState.UNTOUCHED,
+        DiskState.MAY_BOOT,
+        DiskState.NOT_BOOTABLE,
+        DiskState.MAY_BOOT,
+        DiskState.DEPLOYED,
+    ]
+    assert after(*told[:4], events.BootPrevented(), FAILED).disk_state is DiskState.NOT_BOOTABLE
 
 
 def test_what_each_event_changes() -> None:

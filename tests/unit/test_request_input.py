@@ -175,6 +175,20 @@ def test_a_flag_of_two_parts_with_one(flag: dict[str, Any]) -> None:
     assert SECRET not in everything_said(found)
 
 
+def test_headers_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "headers"
+    path.write_text(f"X-Token: {SECRET}\n\nAccept:a\r\n")
+    found = read_request(None, RequestFlags(url="http://h/", type="raw", http_header=[f"@{path}", "B: c"]))
+    given = [(header["key"], header["value"]) for header in found.model_dump(by_alias=True)["httpHeader"]]
+    assert given == [("X-Token", SECRET), ("Accept", "a"), ("B", "c")]
+
+
+def test_a_line_in_a_file_of_headers_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "headers"
+    path.write_text(SECRET)
+    assert SECRET not in everything_said(wrong(None, http_header=[f"@{path}"]))
+
+
 def test_keys_from_files_and_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "keys.pub"
     path.write_text(f"# two\n{SSH_KEY}\n{OTHER_KEY}\n")
@@ -190,7 +204,8 @@ def test_a_file_that_can_not_be_read(tmp_path: Path, flag: str) -> None:
         given = f"@{path}"
         found = wrong(None, **{flag: [given] if flag == "ssh_key" else given})
         assert found.message == "The command line is wrong."
-        assert f"--{flag.replace('_', '-')}: {path} can not be read: {why}" in found.detail
+        assert f"--{flag.replace('_', '-')}: the file can not be read: {why}" in found.detail
+        assert str(path) not in everything_said(found)
 
 
 @pytest.mark.parametrize("name", ["none", "."])

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from agent import run_lock, status_now
+from agent.errors import Refused
 from agent.reporting import status_file
 from agent.run_directory import RunDirectory
-from agent.status import State, Status, StepState, StepStatus
+from agent.status import DiskState, State, Status, StepState, StepStatus
 from tests.unit.test_reporting_common import DISK, PROGRESS, status
 
 STEPS = (
@@ -68,6 +69,25 @@ def test_killed_while_writing(where: RunDirectory) -> None:
     assert found.disk_touched
 
 
+def test_killed_while_the_disk_may_boot(where: RunDirectory) -> None:
+    found = killed(where, disk=DISK, disk_touched=True, disk_may_boot=True)
+    assert "/dev/sda was changed, and may start or not." in (found.detail or "")
+    assert found.disk_state is DiskState.MAY_BOOT
+
+
+def test_a_deployment_that_has_not_signed_its_lock_is_running(where: RunDirectory) -> None:
+    status_file.write(where.status, doing())
+    with run_lock.hold(where.lock):
+        where.lock.write_bytes(b"")
+        assert status_now.status_now(where) == doing()
+
+
+def test_a_status_that_may_not_be_read(where: RunDirectory) -> None:
+    where.status.mkdir()
+    with pytest.raises(Refused):
+        status_now.status_now(where)
+
+
 def test_killed_with_its_lock_file_left_behind(where: RunDirectory) -> None:
     with run_lock.hold(where.lock):
         pass
@@ -76,9 +96,10 @@ def test_killed_with_its_lock_file_left_behind(where: RunDirectory) -> None:
 
 
 def test_an_end_between_two_looks_is_believed(where: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ends_now(_path: Path) -> None:
+    def ends_now(_path: Path) -> bool:
         status_file.write(where.status, status(status=State.DONE))
+        return False
 
     status_file.write(where.status, doing())
-    monkeypatch.setattr(run_lock, "owner", ends_now)
+    monkeypatch.setattr(run_lock, "is_held", ends_now)
     assert status_now.status_now(where) == status(status=State.DONE)
