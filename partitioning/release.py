@@ -13,7 +13,7 @@ from partitioning.command import CommandError, available, run
 from partitioning.disks import Disk
 from partitioning.errors import DiskBusy, ReleaseFailed
 from partitioning.holders import Holder, HolderKind, describe_holders, find_holders, walk
-from partitioning.identity import assert_same_disk
+from partitioning.identity import assert_same_disk, assert_still_there
 from partitioning.open_disk import OpenDisk, open_exclusively
 from partitioning.running_system import refuse_if_in_use
 from partitioning.sysfs import REAL, BlockNode, Roots, node_named
@@ -48,24 +48,28 @@ class ReleasePlan:
 def plan_release(disk: Disk, *, roots: Roots = REAL) -> ReleasePlan:
     """Plan how to free ``disk``; changes nothing.
 
-    Raises DiskBusy for what is never stopped: the running system, a mount, swap, multipath, the unknown.
+    Raises DiskBusy for what is never stopped: the running system, a mount, swap, multipath, the unknown;
+    DiskNotFound when the name of ``disk`` has come to mean another one.
     """
+    assert_still_there(disk, roots=roots)
     refuse_if_in_use(disk, roots=roots)
     holders = find_holders(disk, roots=roots)
     _refuse_unstoppable(disk, holders)
     # Every holder comes after all that stands on it, also when several paths lead to it.
     once = {holder.sysname or holder.on: holder for holder in walk(holders)}
     ordered = sorted(once.values(), key=lambda holder: _is_md_container(holder, roots))
-    return ReleasePlan(disk=disk, actions=tuple(_action(holder, roots) for holder in ordered))
+    return ReleasePlan(disk=disk, actions=tuple(_action(disk, holder, roots) for holder in ordered))
 
 
 def carry_out(plan: ReleasePlan, *, on_action: OnAction | None = None, roots: Roots = REAL) -> None:
     """Stop what holds the disk and wait until it is free; ``on_action`` is called before each stop.
 
     What comes back by itself meanwhile is stopped again, a few times. Raises ReleaseFailed, which names
-    who still holds, and DiskBusy when somebody mounted it meanwhile.
+    who still holds, DiskBusy when somebody mounted it meanwhile, and DiskNotFound, before anything is
+    stopped, when the name of the disk has come to mean another one.
     """
     for _ in range(_ROUNDS):
+        assert_still_there(plan.disk, roots=roots)
         complaints = [*_carry_out_once(plan.actions, on_action)]
         left = _wait_until_free(plan.disk, roots)
         if not left:
@@ -104,7 +108,7 @@ def _release_and_open(disk: Disk, on_action: OnAction | None, roots: Roots, stac
             if not rounds_left:
                 raise
         else:
-            assert_same_disk(disk, opened)
+            assert_same_disk(disk, opened, roots=roots)
             return opened
 
 
@@ -131,8 +135,8 @@ def _is_md_container(holder: Holder, roots: Roots) -> bool:
     return metadata.startswith("external:") and not metadata.startswith("external:/")
 
 
-def _action(holder: Holder, roots: Roots) -> ReleaseAction:
-    line = f"stop {holder.title()} on {holder.on}"
+def _action(disk: Disk, holder: Holder, roots: Roots) -> ReleaseAction:
+    line = f"stop {holder.title()} on {holder.on}{_also_on(disk, holder, roots)}"
     node = node_named(holder.sysname or holder.on, roots)
     if holder.kind is HolderKind.MD:
         return _stop_md(line, node, holder)
@@ -143,6 +147,20 @@ def _action(holder: Holder, roots: Roots) -> ReleaseAction:
     # One by one rather than by `vgchange -an`: a volume group may also have volumes that stand on other
     # disks and are in use, and two old disks may carry volume groups of the same name.
     return ReleaseAction(line=line, argv=("dmsetup", "remove", "--retry", "--", holder.name))
+
+
+def _also_on(disk: Disk, holder: Holder, roots: Roots) -> str:
+    """Say which other disks lose it too."""
+    node = node_named(holder.sysname or "", roots)
+    names = sorted({bottom.name for bottom in _bottoms(node)} - {disk.sysname}) if node else []
+    return f", which also stands on {', '.join(names)}" if names else ""
+
+
+def _bottoms(node: BlockNode) -> Iterator[BlockNode]:
+    """Yield the disks under a device that is composed of others."""
+    for below in node.neighbours("slaves"):
+        beneath = tuple(_bottoms(below.whole))
+        yield from beneath or (below.whole,)
 
 
 def _stop_md(line: str, node: BlockNode | None, holder: Holder) -> ReleaseAction:

@@ -7,15 +7,11 @@ last 512 KiB), LUKS2 (a second header within 4 MiB), bcache, LVM, and file syste
 
 from collections.abc import Callable, Iterable
 
+from partitioning.old_partitions import ByteRange
 from partitioning.open_disk import OpenDisk
-from partitioning.partition_nodes import drop_partition_nodes, kernel_partitions
-from partitioning.sysfs import REAL, Roots
 
 MARGIN = 8 << 20
 _ERASE_PIECE = 256 << 20
-
-ByteRange = tuple[int, int]
-"""First byte and number of bytes."""
 
 OnProgress = Callable[[int], None]
 """Called with the bytes done so far."""
@@ -37,23 +33,17 @@ def plan_wipe(size: int, partitions: Iterable[ByteRange] = ()) -> tuple[ByteRang
     return tuple((start, end - start) for start, end in merged)
 
 
-def wipe_signatures(
-    open_disk: OpenDisk, partitions: Iterable[ByteRange] = (), *, roots: Roots = REAL
-) -> tuple[ByteRange, ...]:
-    """Make the disk unrecognisable: zero both ends of it and of each old partition; return the ranges.
+def wipe_signatures(open_disk: OpenDisk, partitions: Iterable[ByteRange] = ()) -> None:
+    """Make the disk unrecognisable: zero both ends of it and of each old partition.
 
-    ``partitions`` are ranges beyond those the kernel knows, such as those of a table it did not read. The
-    kernel forgets its own partitions first, so that one in use shows while the disk is still whole.
-    Raises DiskBusy, before anything is overwritten, when one of them is in use; DiskWriteError.
+    What ``partitions`` there were (``old_partitions``) is asked, and the kernel made to forget them
+    (``drop_partition_nodes``), before; one that is in use shows then, while the disk is still whole.
+    Raises DiskWriteError.
     """
-    known = kernel_partitions(open_disk, roots=roots)
-    drop_partition_nodes(open_disk, roots=roots)
-    ranges = plan_wipe(open_disk.size, (*known, *partitions))
-    for start, length in ranges:
+    for start, length in plan_wipe(open_disk.size, partitions):
         open_disk.zero(start, length)
     open_disk.flush()
     open_disk.drop_cache()
-    return ranges
 
 
 def erase_all(open_disk: OpenDisk, on_progress: OnProgress | None = None) -> None:

@@ -84,7 +84,7 @@ def test_a_device_without_a_medium(image: Path) -> None:
 @pytest.mark.skipif(shutil.which("qemu-io") is None, reason="qemu-utils is not installed")
 def test_a_file_that_qemu_has_open(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("partitioning.open_disk._LOCK_WAIT", 0.2)
-    qemu = ["qemu-io", "-f", "raw", image]
+    qemu = ["qemu-io", "-f", "raw", str(image)]
     with subprocess.Popen(qemu, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

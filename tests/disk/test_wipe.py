@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from partitioning import partition_nodes
 from partitioning.errors import DiskBusy
+from partitioning.old_partitions import old_partitions
 from partitioning.open_disk import OpenDisk, open_exclusively
 from partitioning.partition_nodes import drop_partition_nodes, kernel_partitions
 from partitioning.wipe import MARGIN, erase_all, plan_wipe, wipe_signatures
@@ -182,7 +183,9 @@ def test_partitions_the_kernel_knows_are_wiped_and_forgotten(partitioned: Path) 
         lay(target, "md 1.0", *partition)
     with target.open() as disk:
         assert kernel_partitions(disk) == PARTITIONS
-        wipe_signatures(disk)
+        old = old_partitions(disk)
+        drop_partition_nodes(disk)
+        wipe_signatures(disk, old)
         assert kernel_partitions(disk) == ()
     assert nodes(partitioned) == []
     assert not Path(f"{partitioned}p1").exists()
@@ -194,13 +197,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_nodes, "_BUSY_WAIT", 0.3)
 
 
-def test_a_partition_that_is_open_is_reported_before_anything_is_written(
-    partitioned: Path, impatient: None
-) -> None:
+def test_a_partition_that_stays_open_is_reported(partitioned: Path, impatient: None) -> None:
     before = read(partitioned)
     with Path(f"{partitioned}p1").open("rb"), Target(partitioned, 512).open() as disk:
         with pytest.raises(DiskBusy, match=f"{partitioned}p1 is in use"):
-            wipe_signatures(disk)
+            drop_partition_nodes(disk)
         assert read(partitioned) == before
 
 

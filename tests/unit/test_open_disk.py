@@ -442,6 +442,23 @@ def test_old_partitions_in_whichever_sectors_they_count(path: Path, sector: int)
         assert old_partitions(disk) == ((40 * sector, 60 * sector), (100 * sector, 100 * sector))
 
 
+def test_of_a_table_without_end_the_first_partitions_count(path: Path) -> None:
+    parts = [Part(400 + n, 400 + n) for n in range(1000)]
+    path.write_bytes(gpt_disk(2048, parts, count=1024))
+    with open_exclusively(path) as disk:
+        assert old_partitions(disk) == tuple(((400 + n) * 512, 512) for n in range(256))
+
+
+def test_the_partitions_the_kernel_knows_come_before_those_of_a_table(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("partitioning.old_partitions.kernel_partitions", lambda _disk, roots: ((9, 9),))
+    monkeypatch.setattr("partitioning.old_partitions.MOST", 2)
+    path.write_bytes(gpt_disk(256, [Part(40, 99), Part(100, 199)]))
+    with open_exclusively(path) as disk:
+        assert old_partitions(disk) == ((9, 9), (40 * 512, 60 * 512))
+
+
 @pytest.mark.parametrize("content", [bytes(SIZE), CONTENT, mbr([(0, 0x83, 1, 1 << 30)]).ljust(SIZE, b"\0")])
 def test_where_no_table_can_be_read_there_are_none(path: Path, content: bytes) -> None:
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from partitioning import release
 from partitioning.command import CommandFailed
 from partitioning.disks import Disk
-from partitioning.errors import DiskBusy, ReleaseFailed
+from partitioning.errors import DiskBusy, DiskNotFound, ReleaseFailed
 from partitioning.inventory import read_inventory
-from partitioning.release import ReleaseAction, ReleasePlan, carry_out, plan_release
+from partitioning.release import ReleaseAction, ReleasePlan, carry_out, plan_release, released_and_open
 from tests.unit.sysfs.tree import SATA, Tree
 
 
@@ -67,6 +67,95 @@ def test_the_topmost_goes_first_and_each_once(tree: Tree) -> None:
     ]
     assert plan(tree).actions[0].line == "stop LVM vg--x-root on dm-2"
     assert plan(tree).actions[-1].line == "stop md127 (raid1, active) on sda2"
+
+
+def test_the_other_disks_that_lose_it_are_named(tree: Tree) -> None:
+    disks = [tree.disk(SATA.format(n=n, name=name)) for n, name in ((1, "sda"), (2, "sdb"), (3, "sdc"))]
+    md = md_on(tree, *(tree.partition(disk, 1) for disk in disks))
+    dm_on(tree, 0, "luks", "CRYPT-LUKS2-00-luks", md)
+    assert [action.line for action in plan(tree).actions] == [
+        "stop crypt luks on md127, which also stands on sdb, sdc",
+        "stop md127 (raid1, active) on sda1, which also stands on sdb, sdc",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"diskseq": 8}, "disk sequence number 7 → 8"),
+        ({"size": 999}, "size 480000000000 → 511488"),
+    ],
+)
+def test_another_disk_under_the_name_loses_nothing(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int], said: str
+) -> None:
+    sda = tree.disk(SATA.format(n=1, name="sda"), diskseq=7)
+    md_on(tree, sda)
+    assert_nothing_is_stopped(tree, monkeypatch, lambda: tree.set(sda, **changes), said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"serial": "Z2"}, "serial number Z1 → Z2"),
+        ({"serial": ""}, "serial number Z1 → None"),
+        ({"device__wwid": "naa.5000000000000002"}, "worldwide name 5000000000000001 → 5000000000000002"),
+    ],
+)
+def test_a_kernel_without_sequence_numbers_tells_by_the_names(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], said: str
+) -> None:
+    sda = tree.disk(SATA.format(n=1, name="sda"), serial="Z1", device__wwid="naa.5000000000000001")
+    md_on(tree, sda)
+    assert_nothing_is_stopped(tree, monkeypatch, lambda: tree.set(sda, **changes), said)
+
+
+def test_a_disk_that_is_gone_loses_nothing(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    sda = tree.disk(SATA.format(n=1, name="sda"))
+    md_on(tree, sda)
+    gone = tree.root / "sys/dev/block" / tree.devno(sda)
+    assert_nothing_is_stopped(tree, monkeypatch, gone.unlink, "The kernel no longer has it.")
+
+
+def test_a_name_that_only_udev_knew_of(tree: Tree) -> None:
+    sda = tree.disk(SATA.format(n=1, name="sda"), serial="Z1")
+    disk = the_disk(tree)
+    tree.set(sda, device__wwid="naa.5000000000000001")
+    plan_release(disk, roots=tree.roots)
+
+
+def assert_nothing_is_stopped(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, change: Callable[[], None], said: str
+) -> None:
+    commands: list[Sequence[str]] = []
+    monkeypatch.setattr(release, "run", lambda argv, *, timeout: commands.append(argv))
+    planned = plan(tree)
+    change()
+    tries: list[Callable[[], object]] = [
+        lambda: carry_out(planned, roots=tree.roots),
+        lambda: plan_release(planned.disk, roots=tree.roots),
+        lambda: released_and_open(planned.disk, roots=tree.roots).__enter__(),
+    ]
+    for attempt in tries:
+        with pytest.raises(DiskNotFound, match="no longer the disk that was chosen") as caught:
+            attempt()
+        assert said in caught.value.detail
+    assert commands == []
+
+
+def test_a_disk_that_is_exchanged_between_two_rounds(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    sda = tree.disk(SATA.format(n=1, name="sda"), diskseq=7)
+    md_on(tree, sda)
+    udev = Udev(tree, sda, returns=2)
+
+    def run(argv: Sequence[str], *, timeout: float) -> None:
+        udev.run(argv, timeout=timeout)
+        tree.set(sda, diskseq=8)
+
+    monkeypatch.setattr(release, "run", run)
+    with pytest.raises(DiskNotFound):
+        carry_out(plan(tree), roots=tree.roots)
+    assert len(udev.commands) == 1
 
 
 def test_a_thin_pool_that_is_reached_by_two_ways(tree: Tree) -> None:
