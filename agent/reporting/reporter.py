@@ -33,7 +33,7 @@ class Record(Protocol):
         """Keep the status. Raises OSError."""
         ...
 
-    def refused(self, error: OSError) -> Refused:
+    def refused(self, error: Exception) -> Refused:
         """Explain why no deployment begins while the status can not be kept."""
         ...
 
@@ -57,7 +57,7 @@ class Reporter:
         """Keep the status in ``record`` from now on. Raises Refused where that can not be done."""
         try:
             record.handle(events.Note(self.status.message), self.status)
-        except OSError as error:
+        except Exception as error:
             raise record.refused(error) from error
         self._record = record
 
@@ -98,9 +98,7 @@ class Reporter:
             try:
                 listener.handle(event, changed)
             except Exception as error:  # a listener must not cost a deployment
-                # The text of an unforeseen error may hold anything.
-                reason = error if isinstance(error, OSError) else type(error).__name__
-                log.warning("%s no longer listens: %s", type(listener).__name__, reason)
+                log.warning("%s no longer listens: %s", type(listener).__name__, _reason(error))
                 self._listeners.remove(listener)
 
     def _keep(self, event: events.Event, changed: Status) -> None:
@@ -108,8 +106,13 @@ class Reporter:
             return
         try:
             self._record.handle(event, changed)
-        except OSError as error:
+        except Exception as error:
             # The next event brings the next try.
-            log.warning("the status was not written: %s", error)
+            log.warning("the status was not written: %s", _reason(error))
             if isinstance(event, events.DiskTouched):
                 raise self._record.refused(error) from error
+
+
+def _reason(error: Exception) -> str:
+    # The text of an unforeseen error may hold anything, a secret as well.
+    return str(error) if isinstance(error, OSError) else type(error).__name__

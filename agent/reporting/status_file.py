@@ -34,11 +34,12 @@ class StatusFile:
             self._last_progress = moment
         write(self._path, status)
 
-    def refused(self, error: OSError) -> Refused:
+    def refused(self, error: Exception) -> Refused:
         """Explain why no deployment is carried out without a status."""
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else type(error).__name__
         return Refused(
             "The status can not be written.",
-            detail=f"{self._path}: {os.strerror(error.errno or 0)}.",
+            detail=f"{self._path}: {reason}.",
             hint="Make room there, or name another directory in BYOI_AGENT_RUN_DIR, and start again.",
         )
 

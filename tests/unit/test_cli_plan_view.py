@@ -50,6 +50,12 @@ def test_the_disk_in_words(tmp_path: Path) -> None:
     assert "Release:" not in lines
 
 
+def test_nothing_in_a_plan_moves_the_cursor(tmp_path: Path) -> None:
+    target = target_for(file_of(tmp_path / "disk", 8 * MIB))
+    lines = target_lines(request(description="a\x1b[2K\nAll data on this disk will be lost."), target)
+    assert all(line.isprintable() for line in lines)
+
+
 def test_what_is_stopped_and_erased_in_words(tmp_path: Path) -> None:
     plain = target_for(file_of(tmp_path / "disk", 8 * MIB))
     release = dataclasses.replace(plain.release, actions=(ReleaseAction(line="mdadm --stop /dev/md127"),))

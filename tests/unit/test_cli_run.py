@@ -1,19 +1,26 @@
 """Whole deployments within this process: what is left behind, how they end, and what comes after."""
 
+import errno
 import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from agent import run_lock
 from agent.cli import deploy as command_module
+from agent.cli.listeners import listeners_for
 from agent.deployment import deploy as steps
 from agent.deployment import run
 from agent.deployment.context import Context
-from agent.errors import Interrupted, Refused
+from agent.errors import ContentsDiffer, Interrupted, Refused
+from agent.reporting import events, status_file
+from agent.status import DiskState, Status
+from partitioning.errors import DiskWriteError, ExplainedError
+from partitioning.held_head import HeldHead
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.unit.test_cli_common import CommandLine, Said, command
 from tests.unit.test_images_common import MIB, file_of, tiny_image
@@ -189,3 +196,190 @@ def test_a_terminal_is_asked_and_yes_is_not(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     assert command_module._asks(yes=False, from_stdin=False)
     assert not command_module._asks(yes=True, from_stdin=True)
+
+
+def state_on_file(command: CommandLine) -> DiskState:
+    found = status_file.read(command.where.status)
+    assert found is not None
+    return found.disk_state
+
+
+@pytest.fixture
+def head_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(
+        ContentsDiffer("The head differs.", detail="So it is.", hint="Another disk."), monkeypatch, HEAD
+    )
+
+
+@pytest.mark.usefixtures("head_that_differs")
+def test_a_head_that_is_not_read_back_is_taken_away(
+    command: CommandLine, words: list[str], disk: Path
+) -> None:
+    said = command(*words)
+    assert (said.code, final(said)["message"]) == (5, "Can't write raw on disk.")
+    assert f"The disk {disk} was changed and does not boot." in said.err
+    assert not any(disk.read_bytes()[:MIB])
+    assert state_on_file(command) is DiskState.NOT_BOOTABLE
+
+
+@pytest.mark.usefixtures("head_that_differs")
+def test_a_head_that_can_not_be_taken_away(
+    command: CommandLine, words: list[str], disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = DiskWriteError("Writing failed.", detail="The cable came off.", hint="Put it back.")
+    monkeypatch.setattr(HeldHead, "withdraw", lambda _held: (_ for _ in ()).throw(error))
+    said = command(*words)
+    assert (said.code, final(said)["message"]) == (5, "Can't write raw on disk.")
+    for text in (
+        "could not be made unbootable again",
+        "The head differs.",
+        "The cable came off.",
+        "may start",
+    ):
+        assert text in str(final(said)["detail"])
+    assert f"wipefs -a {disk}" in str(final(said)["hint"])
+    assert "does not boot" not in said.err
+    assert f"The disk {disk} was changed, and may start or not." in said.err
+    assert state_on_file(command) is DiskState.MAY_BOOT
+
+
+def test_the_state_of_the_disk_on_file(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on file is what ``status`` tells of when the agent is killed at that moment."""
+    seen: list[DiskState] = []
+
+    def spy(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def spied(*given: object, **more: object) -> object:
+            seen.append(state_on_file(command))
+            return real(*given, **more)
+
+        monkeypatch.setattr(owner, name, spied)
+
+    spy(steps, "old_partitions")
+    spy(steps, "wipe_signatures")
+    spy(steps, "write_body")
+    spy(HeldHead, "commit")
+    spy(steps, "read_back_head")
+    assert command(*words).code == 0
+    assert seen == [
+        DiskState.UNTOUCHED,
+        DiskState.MAY_BOOT,
+        DiskState.NOT_BOOTABLE,
+        DiskState.MAY_BOOT,
+        DiskState.MAY_BOOT,
+    ]
+    assert state_on_file(command) is DiskState.DEPLOYED
+
+
+def test_nothing_after_the_last_read_undoes_the_deployment(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, disk: Path
+) -> None:
+    fail_with(ValueError(SECRET), monkeypatch, "reread_partitions")
+    monkeypatch.setattr(command_module, "listeners_for", lambda **_: [Broken()])
+    said = command(*words)
+    assert (said.code, state_on_file(command)) == (0, DiskState.DEPLOYED), said.err
+    assert disk.read_bytes()[: len(IMAGE)] == IMAGE
+
+
+class Broken:
+    """A listener with a defect that shows at the end of the last step."""
+
+    def handle(self, event: events.Event, _status: Status) -> None:
+        if isinstance(event, events.StepFinished) and event.step == "activate":
+            raise ZeroDivisionError
+
+
+def full_while(monkeypatch: pytest.MonkeyPatch, condition: Callable[[Status], bool]) -> None:
+    """The status file's file system is full while the condition holds."""
+    real = status_file.write
+
+    def write(path: Path, status: Status) -> None:
+        if condition(status):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, status)
+
+    monkeypatch.setattr(status_file, "write", write)
+
+
+def test_no_room_for_the_status_while_writing(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_while(monkeypatch, lambda status: status.step in ("fetch", "write"))
+    assert command(*words).code == 0
+    assert state_on_file(command) is DiskState.DEPLOYED
+    assert "the status was not written: " in command.where.log.read_text()
+
+
+def test_no_disk_is_overwritten_when_the_status_can_not_say_so(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, disk: Path
+) -> None:
+    disk.write_bytes(b"x" * 4 * MIB)
+    full_while(monkeypatch, lambda status: status.disk_touched)
+    said = command(*words)
+    assert (said.code, final(said)["message"]) == (3, "The status can not be written.")
+    assert final(said)["diskTouched"] is False
+    assert f"The disk {disk} was not changed." in said.err
+    assert set(disk.read_bytes()) == set(b"x")
+    assert state_on_file(command) is DiskState.UNTOUCHED
+
+
+def test_no_room_for_the_first_status(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_while(monkeypatch, lambda _status: True)
+    said = command(*words)
+    assert (said.code, final(said)["message"]) == (3, "The status can not be written.")
+    assert "No space left on device" in str(final(said)["detail"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_reboot(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(run, "reboot", lambda: signal.raise_signal(number))
+    said = command(*words, "--reboot")
+    assert (said.code, final(said)["status"]) == (0, "done")
+
+
+class Impatient:
+    """Presses Ctrl-C when a failure is told."""
+
+    def handle(self, event: events.Event, _status: Status) -> None:
+        if isinstance(event, events.Failed):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("first", [Refused("No.", detail="Why.", hint="What."), Interrupted(15, "SIGTERM")])
+def test_ctrl_c_while_a_failure_is_told(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, first: ExplainedError
+) -> None:
+    fail_with(first, monkeypatch)
+    real = listeners_for
+    monkeypatch.setattr(command_module, "listeners_for", lambda **more: [Impatient(), *real(**more)])
+    said = command(*words)
+    code = 143 if isinstance(first, Interrupted) else 3
+    assert (said.code, final(said)["exitCode"], final(said)["message"]) == (code, code, first.message)
+    assert first.hint in said.err
+    assert said.err.count("Error: ") == 1
+    status = status_file.read(command.where.status)
+    assert status is not None
+    assert status.message == first.message
+
+
+def test_ctrl_c_while_the_lock_is_given_back(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def hold(path: Path) -> Iterator[None]:
+        with real(path):
+            yield
+        signal.raise_signal(signal.SIGINT)
+
+    real = run_lock.hold
+    monkeypatch.setattr(run_lock, "hold", hold)
+    fail_with(Refused("No.", detail="Why.", hint="What."), monkeypatch)
+    said = command(*words)
+    assert (said.code, final(said)["message"], said.err.count("Error: ")) == (3, "No.", 1)

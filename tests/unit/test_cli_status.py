@@ -118,6 +118,19 @@ def test_cancelling(command: CommandLine, left: Status | None, outcome: str) -> 
     assert (said.code, said.out) == (0, f"{outcome}\n")
 
 
+def test_a_deployment_whose_process_can_not_be_told(command: CommandLine) -> None:
+    with deployment(command.where.lock) as process:
+        command.where.lock.write_bytes(b"")
+        said = command("cancel")
+        assert process.poll() is None
+    assert (said.code, "can not be stopped now" in said.err) == (3, True)
+
+
+def test_nothing_in_a_status_moves_the_cursor(command: CommandLine) -> None:
+    status_file.write(command.where.status, DONE.model_copy(update={"servername": "a\x1b[2Jb"}))
+    assert command("status").out == "a?[2Jb: done: done\n"
+
+
 def test_a_deployment_that_does_not_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cancel, "_PATIENCE", 0.1)
     with deployment(command.where.lock, "stubborn") as process:

@@ -154,7 +154,7 @@ class Forgetful:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.kept.append(now)
 
-    def refused(self, error: OSError) -> Refused:
+    def refused(self, error: Exception) -> Refused:
         return Refused("The status can not be written.", detail=str(error), hint="Make room.")
 
 

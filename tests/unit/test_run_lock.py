@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import run_lock
-from agent.errors import AlreadyRunning
+from agent.errors import AlreadyRunning, Refused
 from agent.run_log import logging_to
 from tests.misbehaving_server import wait_until
 
@@ -144,6 +144,37 @@ def test_the_process_id_of_before_is_gone(path: Path) -> None:
     path.write_bytes(b"9" * 30)
     with run_lock.hold(path):
         assert path.read_bytes() == str(os.getpid()).encode()
+
+
+def test_nothing_of_the_holder_stays_in_the_file(path: Path) -> None:
+    with run_lock.hold(path):
+        pass
+    assert path.read_bytes() == b""
+
+
+def test_the_process_id_of_one_that_was_killed_is_not_the_holders(path: Path) -> None:
+    with run_lock.hold(path):
+        path.write_bytes(b"1")
+        assert run_lock.owner(path) is None
+        assert run_lock.is_held(path)
+        assert not run_lock.wait_until_free(path, 0.01)
+
+
+@pytest.mark.parametrize("text", [None, "", "1: POSIX ADVISORY WRITE 1 00:1f:5 0 EOF\n"])
+def test_where_locks_are_not_listed_the_file_is_believed(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    monkeypatch.setattr(run_lock, "_LOCKS", tmp_path / "locks")
+    if text is not None:
+        (tmp_path / "locks").write_text(text)
+    with run_lock.hold(path):
+        assert run_lock.owner(path) == os.getpid()
+
+
+def test_a_lock_that_can_not_be_made(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(Refused), run_lock.hold(path):
+        pass
 
 
 @pytest.fixture

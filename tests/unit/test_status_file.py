@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import stat
@@ -103,3 +104,22 @@ def test_the_words_of_the_status() -> None:
 def test_this_moment() -> None:
     assert datetime.now(UTC) - datetime.strptime(now(), "%Y-%m-%dT%H:%M:%S%z") < timedelta(minutes=1)
     assert now().endswith("Z")
+
+
+def test_what_was_begun_is_taken_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    status_file.write(path, status())
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        status_file.write(path, status(message="b"))
+    assert list(path.parent.iterdir()) == [path]
+    assert status_file.read(path) == status()
+
+
+def test_whether_the_disk_may_boot_stays_on_file(path: Path) -> None:
+    full = status(disk_touched=True, disk_may_boot=True)
+    status_file.write(path, full)
+    assert status_file.read(path) == full
+    assert "diskMayBoot" not in full.full()
