@@ -17,7 +17,7 @@ from configdrive.drive import ConfigDriveData, DriveImage
 from partitioning.backup_gpt import moved_to_end
 from partitioning.disks import Disk
 from partitioning.errors import ExplainedError, NoRoom
-from partitioning.new_partition import Placement, place_at_end
+from partitioning.new_partition import Placement, place_at_end, require_removable
 from partitioning.table import Partition, PartitionTable
 
 _WARN_ABOVE = 1 << 41
@@ -62,7 +62,8 @@ def make_plan(request: Request, target: Target, image: Image) -> DeploymentPlan:
         contents=contents,
         config_drive=_plan_config_drive(request, contents, disk),
         warnings=(
-            *_warnings(contents.table, disk),
+            *_table_warnings(contents.table, disk),
+            *_drive_warnings(request, contents),
             *find_rivals(image, contents.table, target.others, wants_config_drive=request.wants_configdrive),
         ),
     )
@@ -98,6 +99,7 @@ def _place(image: DriveImage, contents: Contents, disk: Disk) -> ConfigDrivePlan
     if len(image.data) <= present.size:
         there = Placement(start=present.start, size=present.size, number=present.number)
         return ConfigDrivePlan(image=image, placement=there, reuses=present)
+    require_removable(contents.table, present.number)
     placement = place_at_end(contents.table, disk.size, size, ignoring=present.number)
     return ConfigDrivePlan(image=image, placement=placement, replaces=present)
 
@@ -114,9 +116,18 @@ def _data(wanted: ConfigDriveRequest) -> ConfigDriveData:
     )
 
 
-def _warnings(table: PartitionTable, disk: Disk) -> tuple[str, ...]:
+def _table_warnings(table: PartitionTable, disk: Disk) -> tuple[str, ...]:
     if table.gpt is None and disk.size > _WARN_ABOVE and disk.sector_size == 512:
         return (
             f"The image has an MBR, which addresses 2 TiB at most; the rest of {disk.path} can not be used.",
         )
     return ()
+
+
+def _drive_warnings(request: Request, contents: Contents) -> tuple[str, ...]:
+    if not request.wants_configdrive:
+        return ()
+    return tuple(
+        f"Partition {part.number} of the image is labelled config-2, too: cloud-init may read it instead."
+        for part in contents.other_config_drives
+    )

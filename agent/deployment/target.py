@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent.errors import Refused
 from agent.firmware import Firmware, firmware_for
+from agent.images.qemu_img import require_tools
 from agent.request.model import Request
 from partitioning.disk_selection import choose, disk_at
 from partitioning.disks import Disk
@@ -41,9 +42,10 @@ def read_group_config(path: Path | None) -> GroupConfig:
 def choose_target(request: Request, config: GroupConfig) -> Target:
     """Find the disk the request means.
 
-    Raises DiskNotFound, DiskUnsuitable, and DiskBusy for the running system's disk, and for one that is
-    mounted or in swap.
+    Raises CommandMissing, DiskNotFound, DiskUnsuitable, and DiskBusy for the running system's disk, and for
+    one that is mounted or in swap.
     """
+    require_tools()
     named = request.options.disk
     inventory = () if named and Path(named).is_file() else read_inventory()
     if named:

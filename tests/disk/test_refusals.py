@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,12 +203,20 @@ def test_qcow2_with_a_data_file(agent: Agent, server: MisbehavingServer, disk: P
 
 
 def test_encrypted_qcow2(agent: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path) -> None:
-    image = tmp_path / "image.qcow2"
-    secret = ["--object", "secret,id=s,data=geheim", "-o", "encrypt.format=luks,encrypt.key-secret=s"]
-    tool("qemu-img", "create", "-f", "qcow2", *secret, "-o", "encrypt.iter-time=500", image, "96M")
+    image = _encrypted(tmp_path / "image.qcow2")
     with unchanged(disk):
         ended = agent.deploy(request_for(serve(server, image), disk))
     check(ended, 3, "The image can not be used: it is encrypted.")
+
+
+def _encrypted(path: Path) -> Path:
+    secret = ["--object", "secret,id=s,data=geheim", "-o", "encrypt.format=luks,encrypt.key-secret=s"]
+    argv = ["qemu-img", "create", "-f", "qcow2", *secret, "-o", "encrypt.iter-time=10", str(path), "96M"]
+    # qemu-img times its own key derivation, and now and then gives up: "Unable to get accurate CPU usage".
+    for _ in range(50):
+        if subprocess.run(argv, capture_output=True, check=False).returncode == 0:
+            return path
+    raise AssertionError("qemu-img could not make an encrypted image")
 
 
 @pytest.mark.parametrize(("byte", "why"), [(0x20, "features that are not known"), (0x02, "marked corrupt")])
@@ -403,3 +412,48 @@ def test_without_terminal_and_yes(agent: Agent, disk: Path) -> None:
         done = agent.run("deploy", "--url", "http://127.0.0.1/x", "--type", "raw", "--disk", str(disk))
     assert done.returncode == 2
     assert "--yes" in done.stderr
+
+
+def test_a_logical_drive_of_the_image_that_is_too_small(
+    agent: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path
+) -> None:
+    image = _image_with_a_logical_drive(tmp_path)
+    large = CONFIGDRIVE | {"userData": "#!/bin/sh\n" + "# padding\n" * 50_000}
+    with unchanged(disk):
+        ended = agent.deploy(request_for(serve(server, image), disk, "raw", configdrive=large))
+    check(ended, 3, "Could not create configdrive on disk.")
+    assert "Partition 5" in ended.status["detail"]
+
+
+def _image_with_a_logical_drive(tmp_path: Path) -> Path:
+    """An MBR image whose own ConfigDrive is a small logical partition."""
+    image = tmp_path / "logical.raw"
+    image.touch()
+    os.truncate(image, 64 * MIB)
+    lines = ["label: dos", "start=2048, size=65536, type=83", "start=67584, size=32768, type=5"]
+    tool("sfdisk", "-q", image, stdin="\n".join([*lines, "start=69632, size=256, type=c"]).encode())
+    put(image, 0, os.urandom(440))
+    small = tmp_path / "small.fat"
+    small.touch()
+    os.truncate(small, 256 * 512)
+    tool("mkfs.vfat", "-n", "CONFIG-2", small)
+    put(image, 69632 * 512, small.read_bytes())
+    return image
+
+
+def test_a_second_drive_in_the_image_is_named(
+    agent: Agent, server: MisbehavingServer, raw_gpt: Path, disk: Path, tmp_path: Path
+) -> None:
+    image = tmp_path / "two.raw"
+    image.write_bytes(raw_gpt.read_bytes())
+    os.truncate(image, 112 * MIB)
+    tool("sgdisk", "-e", "-n", "7:200704:+4M", "-n", "8:212992:+4M", image)
+    source = tmp_path / "drive"
+    source.mkdir()
+    for number, start in enumerate((200704, 212992)):
+        iso = tmp_path / f"{number}.iso"
+        tool("xorriso", "-as", "mkisofs", "-V", "config-2", "-o", iso, source)
+        put(image, start * 512, iso.read_bytes())
+    ended = agent.deploy(request_for(serve(server, image), disk, "raw", configdrive=CONFIGDRIVE))
+    assert ended.code == 0, ended.people
+    assert any("Partition 8" in warning for warning in ended.status["warnings"])
