@@ -72,11 +72,6 @@ class PartitionTable:
     gpt: Gpt | None
 
     @property
-    def last_used_byte(self) -> int:
-        """The last byte any partition uses; 0 when there is none."""
-        return max((part.end - 1 for part in self.partitions), default=0)
-
-    @property
     def has_boot_code(self) -> bool:
         """Whether anything but zeroes stands where legacy firmware looks for boot code."""
         return self.mbr.has_boot_code
