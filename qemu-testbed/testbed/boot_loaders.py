@@ -29,7 +29,7 @@ insmod ext2
 search --no-floppy --fs-uuid --set=root {uuid}
 menuentry 'Debian GNU/Linux' --class debian --class gnu-linux --class gnu --class os {{
     insmod gzio
-    linux /boot/vmlinuz-{kernel} root=UUID={uuid} ro console=tty0 console=ttyS0,115200
+    linux /boot/vmlinuz-{kernel} root=UUID={uuid} ro quiet console=tty0 console=ttyS0,115200
     initrd /boot/initrd.img-{kernel}
 }}
 """
