@@ -18,7 +18,7 @@ from .errors import TestbedError
 from .qemu_command import QEMU
 
 KVM = ("-accel", "kvm", "-cpu", "host")
-# Without la57 page tables have four levels, not five, which saves a tenth of a boot. svm has to stay: without it
+# Without la57 page tables have four levels, not five, which saves a tenth of a boot. svm stays: without it
 # guests fail oddly under QEMU 7.2.
 TCG = ("-accel", "tcg,thread=multi", "-cpu", "max,-la57")
 _CHOICES = {"kvm": KVM, "tcg": TCG}

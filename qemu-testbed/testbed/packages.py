@@ -58,3 +58,7 @@ def _apt_get(*arguments: str) -> None:
             f"apt-get {arguments[0]} failed",
             hint="The test bed needs root (or sudo) on a Debian machine and a package source that answers.",
         )
+
+
+if __name__ == "__main__":
+    install_missing()
