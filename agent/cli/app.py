@@ -44,6 +44,14 @@ def _main(
     pass
 
 
+_STOPPED = Failed(
+    "The command was interrupted.",
+    "The agent received SIGINT.",
+    "Start it again when you are ready.",
+    ExitCode.INTERRUPTED,
+)
+
+
 def run() -> int:
     """Carry out the command line and return the exit code.
 
@@ -54,8 +62,7 @@ def run() -> int:
     try:
         result = app(words or ["--help"], prog_name="byoi-agent", standalone_mode=False)
     except typer.Abort:
-        sys.stderr.write("Stopped.\n")
-        return ExitCode.INTERRUPTED
+        return show_failure(_STOPPED, words)
     except Exception as error:
         return show_failure(_failed(error), words)
     return result if isinstance(result, int) else ExitCode.DONE

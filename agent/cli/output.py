@@ -1,5 +1,6 @@
 """What the commands write that is not part of a running deployment."""
 
+import contextlib
 import json
 import re
 import socket
@@ -29,13 +30,17 @@ def show_failure(failed: Failed, words: Sequence[str] = ()) -> ExitCode:
     """
     nothing = Status(servername=socket.gethostname(), started_at=now())
     if "--json" in words:
-        status = apply(failed, nothing)
-        if words[0] in _COMMANDS_WITH_EVENTS:
-            JsonLines(sys.stdout).handle(failed, status)
-        else:
-            write_json(_error_line(failed, status))
+        with contextlib.suppress(OSError):
+            _write_json_failure(failed, apply(failed, nothing), words[0])
     sys.stderr.write(f"{failure_text(failed, nothing)}\n")
     return failed.exit_code
+
+
+def _write_json_failure(failed: Failed, status: Status, command: str) -> None:
+    if command in _COMMANDS_WITH_EVENTS:
+        JsonLines(sys.stdout).handle(failed, status)
+    else:
+        write_json(_error_line(failed, status))
 
 
 def _error_line(failed: Failed, status: Status) -> dict[str, Any]:

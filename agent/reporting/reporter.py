@@ -12,6 +12,7 @@ from agent.reporting.rate import Rate
 from agent.reporting.status_change import apply
 from agent.status import Status
 
+# Nothing here is a warning: where there is no log, Python writes those to standard error.
 log = logging.getLogger(__name__)
 
 _PROGRESS_INTERVAL = 0.2
@@ -98,7 +99,7 @@ class Reporter:
             try:
                 listener.handle(event, changed)
             except Exception as error:  # a listener must not cost a deployment
-                log.warning("%s no longer listens: %s", type(listener).__name__, _reason(error))
+                log.info("%s no longer listens: %s", type(listener).__name__, _reason(error))
                 self._listeners.remove(listener)
 
     def _keep(self, event: events.Event, changed: Status) -> None:
@@ -108,7 +109,7 @@ class Reporter:
             self._record.handle(event, changed)
         except Exception as error:
             # The next event brings the next try.
-            log.warning("the status was not written: %s", _reason(error))
+            log.info("the status was not written: %s", _reason(error))
             if isinstance(event, events.DiskTouched):
                 raise self._record.refused(error) from error
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -189,28 +190,50 @@ def test_a_file_of_the_run_directory_that_can_not_be_made(command: CommandLine, 
     assert str(command.where.path) in line["detail"]
 
 
-def agent_process(redirections: str, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    own = {"PYTHONPATH": str(Path(__file__).parents[2]), **environment}
-    shell = f'exec "$0" -m agent "$@" {redirections}'
-    argv = ["sh", "-c", shell, sys.executable, *words]
-    return subprocess.run(argv, env=own, capture_output=True, text=True, check=False, timeout=60)
+def agent_process(
+    where: Path, redirections: str, *words: str, stdout: int = subprocess.PIPE, encoding: str = "utf-8"
+) -> "subprocess.CompletedProcess[str]":
+    own = {"PYTHONPATH": str(Path(__file__).parents[2]), "BYOI_AGENT_RUN_DIR": str(where)}
+    argv = ["sh", "-c", f'exec "$0" -m agent "$@" {redirections}', sys.executable, *words]
+    return subprocess.run(
+        argv,
+        env=own | {"PYTHONIOENCODING": encoding},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_standard_streams_that_are_closed(tmp_path: Path) -> None:
-    where = {"BYOI_AGENT_RUN_DIR": str(tmp_path / "run")}
+    where = tmp_path / "run"
     deploy = ["deploy", "--url", "http://127.0.0.1:1/", "--type", "raw", "--disk", str(tmp_path / "none")]
-    asked = agent_process("<&-", *deploy, **where)
+    asked = agent_process(where, "<&-", *deploy)
     assert (asked.returncode, "--yes is missing" in asked.stderr) == (2, True), asked.stderr
-    empty = agent_process("<&-", "deploy", "-", "--yes", **where)
+    empty = agent_process(where, "<&-", "deploy", "-", "--yes")
     assert (empty.returncode, "Traceback" in empty.stderr) == (2, False), empty.stderr
-    mute = agent_process(">&- 2>&-", *deploy, "--yes", "--json", **where)
+    mute = agent_process(where, ">&- 2>&-", *deploy, "--yes", "--json")
     assert (mute.returncode, mute.stdout, mute.stderr) == (3, "", "")
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    status_file.write(tmp_path / "status.json", Status(servername="a", started_at="x"))
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        for words in (["status", "--json"], ["status"]):
+            said = agent_process(tmp_path, "", *words, stdout=writing)
+            assert said.stderr == ""
+        failed = agent_process(tmp_path, "", "cancel", "--json", stdout=writing)
+        assert (failed.returncode, "Traceback" in failed.stderr) == (2, False)
+    finally:
+        os.close(writing)
 
 
 def test_letters_that_standard_output_does_not_have(tmp_path: Path) -> None:
     status_file.write(tmp_path / "status.json", Status(servername="Žižkov ←", started_at="x"))
-    where = {"BYOI_AGENT_RUN_DIR": str(tmp_path), "PYTHONIOENCODING": "latin-1"}
-    said = agent_process("", "status", **where)
+    said = agent_process(tmp_path, "", "status", encoding="latin-1")
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout.startswith("\\u017di\\u017ekov \\u2190: ")
 
@@ -251,7 +274,9 @@ def test_stopped_by_the_keyboard(command: CommandLine, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(app, "app", stop)
     said = command("status")
-    assert (said.code, said.err) == (130, "Stopped.\n")
+    assert (said.code, said.out) == (130, "")
+    assert said.err.startswith("Error: The command was interrupted.\n")
+    assert json.loads(command("deploy", "--json").out)["exitCode"] == 130
 
 
 def test_every_flag_of_a_request_stands_in_the_signature() -> None:

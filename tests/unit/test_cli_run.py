@@ -206,9 +206,8 @@ def state_on_file(command: CommandLine) -> DiskState:
 
 @pytest.fixture
 def head_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    fail_with(
-        ContentsDiffer("The head differs.", detail="So it is.", hint="Another disk."), monkeypatch, HEAD
-    )
+    error = ContentsDiffer("The head differs.", detail="So it is.", hint="Another disk.")
+    fail_with(error, monkeypatch, "read_back_head")
 
 
 @pytest.mark.usefixtures("head_that_differs")
