@@ -9,8 +9,9 @@ import typer
 from agent.cli.listeners import listeners_for
 from agent.cli.request_flags import RequestFlags, with_request_flags
 from agent.cli.request_input import read_request
-from agent.deployment.plan_view import target_lines
-from agent.deployment.target import Target, read_group_config
+from agent.deployment.plan import DeploymentPlan
+from agent.deployment.plan_view import image_lines, target_lines
+from agent.deployment.target import read_group_config
 from agent.errors import Refused, RequestError
 from agent.fetch.redaction import printable
 from agent.request.model import Request
@@ -46,7 +47,7 @@ def deploy(
         group_config=read_group_config(config),
         where=run_directory(),
         listeners=listeners_for(json=json),
-        confirm=(lambda target: _confirm(request, target)) if asks else (lambda _target: None),
+        confirm=(lambda plan: _confirm(request, plan)) if asks else (lambda _plan: None),
     )
 
 
@@ -62,11 +63,11 @@ def _asks(*, yes: bool, from_stdin: bool) -> bool:
     return True
 
 
-def _confirm(request: Request, target: Target) -> None:
-    name = str(target.disk.path)
+def _confirm(request: Request, plan: DeploymentPlan) -> None:
+    name = str(plan.target.disk.path)
     question = printable(f"All data on this disk will be lost. Type its name ({name}) to go on: ")
     # Standard output may be a program's, that wants JSON.
-    sys.stderr.write("\n".join(["", *target_lines(request, target), "", question]))
+    sys.stderr.write("\n".join(["", *target_lines(request, plan.target), *image_lines(plan), "", question]))
     sys.stderr.flush()
     if sys.stdin.readline().strip() != name:
         raise Refused(

@@ -47,8 +47,8 @@ from partitioning.wipe import erase_all, wipe_signatures
 
 log = logging.getLogger(__name__)
 
-Confirm = Callable[[Target], None]
-"""Asks a person whether this is the disk, or raises."""
+Confirm = Callable[[DeploymentPlan], None]
+"""Shows a person the plan and asks whether to go on, or raises. Nothing has been written by then."""
 
 CONFIG_DRIVE_NAME = "config-2"
 """Name of the partition in a GPT; the file system in it has the same label."""
@@ -57,10 +57,10 @@ CONFIG_DRIVE_NAME = "config-2"
 def deploy(context: Context, confirm: Confirm) -> None:
     """Put the image of the request on its disk; whatever goes wrong is raised."""
     target = choose(context)
-    confirm(target)
     with Spool() as spool, ExitStack() as stack:
         fetch(context, target, spool)
         plan = inspect(context, target, spool)
+        confirm(plan)
         disk, old = _release(context, plan, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)

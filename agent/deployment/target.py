@@ -7,6 +7,7 @@ from agent.errors import Refused
 from agent.firmware import Firmware, firmware_for
 from agent.images.qemu_img import require_tools
 from agent.request.model import Request
+from partitioning.disk_paths import identity
 from partitioning.disk_selection import choose, disk_at
 from partitioning.disks import Disk
 from partitioning.group_config import GroupConfig, load
@@ -65,7 +66,7 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
 
 def _is_same(one: Disk, other: Disk) -> bool:
     """Tell whether both are the same disk, be it by another path."""
-    return one.devno == other.devno or (one.wwn is not None and one.wwn == other.wwn)
+    return one.devno == other.devno or (identity(one) is not None and identity(one) == identity(other))
 
 
 def _refuse_sector_size(request: Request) -> None:
