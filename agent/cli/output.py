@@ -15,6 +15,7 @@ from agent.exit_codes import ExitCode
 from agent.fetch.redaction import printable
 from agent.reporting.events import Failed
 from agent.reporting.json_lines import JsonLines
+from agent.reporting.patient_stream import PatientStream
 from agent.reporting.plain import failure_text
 from agent.reporting.status_change import apply
 from agent.status import Status, now
@@ -40,7 +41,7 @@ def _write_json_failure(failed: Failed, status: Status, command: str) -> None:
     if command in _COMMANDS_WITH_EVENTS:
         JsonLines(sys.stdout).handle(failed, status)
     else:
-        write_json(_error_line(failed, status))
+        PatientStream(sys.stdout).write(json.dumps(_error_line(failed, status)) + "\n")
 
 
 def _error_line(failed: Failed, status: Status) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from agent.errors import Refused
+from agent.errors import Interrupted, Refused
 from agent.reporting import events
 from agent.reporting.rate import Rate
 from agent.reporting.status_change import apply
@@ -58,6 +58,8 @@ class Reporter:
         """Keep the status in ``record`` from now on. Raises Refused where that can not be done."""
         try:
             record.handle(events.Note(self.status.message), self.status)
+        except Interrupted:
+            raise
         except Exception as error:
             raise record.refused(error) from error
         self._record = record
@@ -98,6 +100,8 @@ class Reporter:
         for listener in tuple(self._listeners):
             try:
                 listener.handle(event, changed)
+            except Interrupted:
+                raise  # a signal that came just then is the deployment's, not the listener's
             except Exception as error:  # a listener must not cost a deployment
                 log.info("%s no longer listens: %s", type(listener).__name__, _reason(error))
                 self._listeners.remove(listener)
@@ -107,6 +111,8 @@ class Reporter:
             return
         try:
             self._record.handle(event, changed)
+        except Interrupted:
+            raise
         except Exception as error:
             # The next event brings the next try.
             log.info("the status was not written: %s", _reason(error))

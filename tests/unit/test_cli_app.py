@@ -227,6 +227,7 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
             assert said.stderr == ""
         failed = agent_process(tmp_path, "", "cancel", "--json", stdout=writing)
         assert (failed.returncode, "Traceback" in failed.stderr) == (2, False)
+        assert failed.stderr.startswith("Error: The command line is wrong.\n")
     finally:
         os.close(writing)
 

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from agent.errors import Refused
+from agent.errors import Interrupted, Refused
 from agent.reporting import events
 from agent.reporting.reporter import Reporter
 from agent.reporting.status_change import apply
@@ -142,16 +142,31 @@ def test_a_defect_in_a_listener_does_not_cost_the_deployment(caplog: pytest.LogC
     assert "s3cret" not in caplog.text
 
 
+def test_a_signal_that_comes_while_a_listener_writes_is_heard() -> None:
+    deaf, heard = Deaf(Interrupted(15, "SIGTERM")), Heard()
+    with pytest.raises(Interrupted):
+        Reporter(status(), [deaf, heard]).note("More.")
+    record, reporter = Forgetful(), reporter_with()
+    reporter.keep_in(record)
+    record.error = Interrupted(15, "SIGTERM")
+    record.fails = True
+    with pytest.raises(Interrupted):
+        reporter.note("More.")
+    with pytest.raises(Interrupted):
+        reporter_with().keep_in(record)
+
+
 class Forgetful:
     """A record that fails as long as it is told to."""
 
     def __init__(self) -> None:
         self.fails = False
+        self.error: Exception = OSError(errno.ENOSPC, "No space left on device")
         self.kept: list[Status] = []
 
     def handle(self, _event: events.Event, now: Status) -> None:
         if self.fails:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise self.error
         self.kept.append(now)
 
     def refused(self, error: Exception) -> Refused:
