@@ -64,7 +64,7 @@ class RequestFlags:
         str | None, _flag("--ca-file", "Certificates to check the server against.", _OPTIONS)
     ] = None
     fetch_retries: Annotated[
-        int | None, _flag("--fetch-retries", "Tries in a row without a new byte (6).", _OPTIONS)
+        int | None, _flag("--fetch-retries", "Tries in a row without progress (6).", _OPTIONS)
     ] = None
     stall_timeout: Annotated[
         int | None, _flag("--stall-timeout", "Seconds without data before a new try (60).", _OPTIONS)
