@@ -10,7 +10,7 @@ from agent.errors import RequestError
 from agent.request.model import Request
 from agent.request.parse import JsonObject, load_json, parse
 
-MAX_REQUEST_SIZE = 64 << 20
+MAX_REQUEST_SIZE = 16 << 20
 """Bytes: user data may be large, but a request is no image."""
 
 _FIELDS = {
