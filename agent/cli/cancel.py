@@ -16,7 +16,7 @@ _PATIENCE = 60.0
 
 
 def cancel() -> int:
-    """Stop the deployment that is running; the server stays as it is."""
+    """Stop the deployment that is running; once writing has begun the disk does not boot."""
     where = run_directory()
     pid = run_lock.owner(where.lock)
     if pid is None:
