@@ -71,7 +71,7 @@ def _host_packages(_: argparse.Namespace) -> None:
 
 def _build(arguments: argparse.Namespace) -> None:
     from .build import rescue_and_image
-    from .rescue import CLOUD_KERNEL, FULL_KERNEL
+    from .image_recipe import CLOUD_KERNEL, FULL_KERNEL
 
     rescue, image = rescue_and_image(
         _recipe(arguments), kernel_package=FULL_KERNEL if arguments.full_kernel else CLOUD_KERNEL

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .image_recipe import GENERIC, ImageRecipe
-from .rescue import CLOUD_KERNEL, RescueSystem, rescue_system
+from .image_recipe import CLOUD_KERNEL, GENERIC, ImageRecipe
+from .rescue import RescueSystem, rescue_system
 from .sample_image import SampleImage, sample_image
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -7,10 +7,13 @@ number 1 and lies last, so that it can grow.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 _MIB = 1 << 20
+# The cloud kernel has virtio, SCSI, NVMe and the old IDE, but no AHCI: a SATA disk needs the full one.
+CLOUD_KERNEL = "linux-image-cloud-amd64"
+FULL_KERNEL = "linux-image-amd64"
 _NAMESPACE = uuid.UUID("6d1cc0f4-7b5b-4d4f-9d0e-3a2f7f0e5c51")
 
 
@@ -58,6 +61,7 @@ class ImageRecipe:
     partitions: tuple[Partition, ...]
     legacy_boot: bool
     size_mib: int = 2048
+    kernel_package: str = CLOUD_KERNEL
 
     def partition(self, role: Role) -> Partition | None:
         """The partition with this role."""
@@ -94,6 +98,7 @@ GENERIC = ImageRecipe(
         Partition(role=Role.ROOT, number=1, start_mib=128, size_mib=None),
     ),
 )
+FULL = replace(GENERIC, name="debian-12-full-kernel", kernel_package=FULL_KERNEL)
 LEGACY_ONLY = ImageRecipe(
     name="debian-12-legacy",
     table=Table.GPT,
@@ -109,4 +114,4 @@ MBR = ImageRecipe(
     legacy_boot=True,
     partitions=(Partition(role=Role.ROOT, number=1, start_mib=1, size_mib=None),),
 )
-RECIPES = {recipe.name: recipe for recipe in (GENERIC, LEGACY_ONLY, MBR)}
+RECIPES = {recipe.name: recipe for recipe in (GENERIC, FULL, LEGACY_ONLY, MBR)}

@@ -14,6 +14,7 @@ from pathlib import Path
 from . import agent_layer
 from .cache import Cache, content_key
 from .debian_tree import FILES, TreeRecipe, build_tree, compile_python, in_tree, kernel_release
+from .image_recipe import CLOUD_KERNEL
 from .initramfs import INIT, fill_starter, pack_cpio, pack_layer
 from .keys import KeyPair, testbed_key
 from .server_config import KernelBoot
@@ -87,9 +88,6 @@ _MASKED = (
         "systemd-tmpfiles-clean.timer",
     ),
 )
-# The cloud kernel has the drivers of virtual hardware; for real servers the full one is needed.
-CLOUD_KERNEL = "linux-image-cloud-amd64"
-FULL_KERNEL = "linux-image-amd64"
 COMMAND_LINE = "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=30 systemd.show_status=false"
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 from .build import rescue_and_image
 from .deployment import request_for, used_disk
 from .file_server import FileServer
-from .image_recipe import ImageRecipe
+from .image_recipe import CLOUD_KERNEL, FULL_KERNEL, ImageRecipe
 from .server_config import Bus, Disk, Firmware, ServerConfig
 from .vm import VirtualServer
 
 
 def rescue_vm(*, firmware: Firmware, bus: Bus, disk_gib: int, memory_mib: int, recipe: ImageRecipe) -> None:
     """Start a rescue server with a used disk, and the file server beside it; ends with the guest."""
-    rescue, image = rescue_and_image(recipe)
+    kernel = FULL_KERNEL if bus is Bus.SATA else CLOUD_KERNEL
+    rescue, image = rescue_and_image(recipe, kernel_package=kernel)
     with tempfile.TemporaryDirectory(prefix="byoi-rescue-") as name, FileServer(image.directory) as server:
         disk = used_disk(Path(name) / "disk.raw", disk_gib << 30)
         config = ServerConfig(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import boot_loaders, image_recipe
@@ -13,48 +14,52 @@ from .debian_tree import FILES, TreeRecipe, build_tree, compile_python, in_tree
 from .image_file import ImageFile, described, note_sum
 from .image_recipe import GENERIC, ImageRecipe, Role, Table
 
-_TREE = TreeRecipe(
-    packages=(
-        *(
-            "ca-certificates",
-            "cloud-guest-utils",
-            "cloud-init",
-            "dbus",
-            "e2fsprogs",
-            "fdisk",
-            "gdisk",
-            "grub-common",
-        ),
-        *(
-            "grub-efi-amd64-bin",
-            "grub-efi-amd64-signed",
-            "grub-pc-bin",
-            "grub2-common",
-            "initramfs-tools",
-            "iproute2",
-        ),
-        *(
-            "iputils-ping",
-            "kmod",
-            "less",
-            "linux-image-cloud-amd64",
-            "login",
-            "lz4",
-            "netbase",
-            "openssh-server",
-        ),
-        *("passwd", "procps", "shim-signed", "sudo", "systemd", "systemd-resolved", "systemd-sysv", "udev"),
-    ),
-    overlay=FILES / "cloud-image",
-    # Upkeep that would start in the middle of a test and costs an emulated processor minutes.
-    masked_units=(
-        *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
-        *("e2scrub_reap.service", "fstrim.timer", "systemd-pstore.service"),
-    ),
-    enabled_units=("systemd-networkd.service", "systemd-resolved.service"),
-    # The initramfs is made once, after the configuration is in place.
-    environment={"INITRD": "No"},
+_PACKAGES = (
+    "ca-certificates",
+    "cloud-guest-utils",
+    "cloud-init",
+    "dbus",
+    "e2fsprogs",
+    "fdisk",
+    "gdisk",
+    "grub-common",
+    "grub-efi-amd64-bin",
+    "grub-efi-amd64-signed",
+    "grub-pc-bin",
+    "grub2-common",
+    "initramfs-tools",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "login",
+    "lz4",
+    "netbase",
+    "openssh-server",
+    "passwd",
+    "procps",
+    "shim-signed",
+    "sudo",
+    "systemd",
+    "systemd-resolved",
+    "systemd-sysv",
+    "udev",
 )
+
+
+def _tree_recipe(kernel_package: str) -> TreeRecipe:
+    return TreeRecipe(
+        packages=(*_PACKAGES, kernel_package),
+        overlay=FILES / "cloud-image",
+        # Upkeep that would start in the middle of a test and costs an emulated processor minutes.
+        masked_units=(
+            *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
+            *("e2scrub_reap.service", "fstrim.timer", "systemd-pstore.service"),
+        ),
+        enabled_units=("systemd-networkd.service", "systemd-resolved.service"),
+        # The initramfs is made once, after the configuration is in place.
+        environment={"INITRD": "No"},
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,10 @@ def sample_image(recipe: ImageRecipe = GENERIC, *, cache: Cache | None = None) -
     """Build what is not in the cache yet, and return the image."""
     cache = cache or Cache()
     sources = tuple(Path(module.__file__ or "") for module in (boot_loaders, image_recipe))
-    tree = cache.get_or_build("cloud-tree", content_key(*_TREE.inputs(), *_own_lines()), _build_tree)
+    wanted = _tree_recipe(recipe.kernel_package)
+    tree = cache.get_or_build(
+        "cloud-tree", content_key(*wanted.inputs(), *_own_lines()), partial(_build_tree, recipe=wanted)
+    )
     key = content_key(tree.name, repr(recipe), *sources, Path(__file__))
     entry = cache.get_or_build(recipe.name, key, lambda target: _build_image(target, recipe, tree / "tree"))
     return SampleImage(entry, recipe)
@@ -94,9 +102,9 @@ def _own_lines() -> tuple[bytes, ...]:
     return tuple(function.__code__.co_code for function in (_build_tree, _forget_identity))
 
 
-def _build_tree(target: Path) -> None:
+def _build_tree(target: Path, recipe: TreeRecipe) -> None:
     tree = target / "tree"
-    build_tree(_TREE, tree)
+    build_tree(recipe, tree)
     _forget_identity(tree)
     compile_python(tree)
     in_tree(tree, "update-initramfs", "-c", "-k", "all")
