@@ -11,7 +11,9 @@ import subprocess
 from .errors import TestbedError
 
 HOST_PACKAGES = (
+    "btrfs-progs",
     "cpio",
+    "curl",
     "dosfstools",
     "e2fsprogs",
     "fdisk",
@@ -20,6 +22,7 @@ HOST_PACKAGES = (
     "mmdebstrap",
     "mtools",
     "openssh-client",
+    "openssl",
     "ovmf",
     "python3",
     "python3-pip",
