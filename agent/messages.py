@@ -2,6 +2,7 @@
 
 STARTING = "starting"
 DONE = "done"
+ASKED = "Waiting for the disk's name, which deploy asks for on its terminal"
 
 BAD_FORMAT = "Bad format image, expected : qcow2, raw."
 BAD_CHECKSUM_TYPE = "Bad checkSumType, expected : sha1, sha256, md5."

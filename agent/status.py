@@ -86,6 +86,8 @@ class Status(_Part):
     disk_touched: bool = False
     disk_may_boot: bool = Field(default=False, exclude=True)
     """With ``disk_touched``: whether what stands on the disk may boot, be it the old or the new."""
+    exit_code: int | None = Field(default=None, exclude=True)
+    """The exit code of a deployment that failed."""
     warnings: tuple[str, ...] = ()
     started_at: str
     finished_at: str | None = None

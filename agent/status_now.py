@@ -1,6 +1,7 @@
 """The status as it is now: what the file says, corrected when its writer is no longer alive."""
 
 from agent import run_lock
+from agent.exit_codes import ExitCode
 from agent.reporting import status_file
 from agent.run_directory import RunDirectory
 from agent.status import State, Status, StepState
@@ -21,7 +22,6 @@ def status_now(where: RunDirectory) -> Status | None:
 
 
 def _killed(left: Status) -> Status:
-    disk = left.disk.path if left.disk else "the disk"
     steps = tuple(
         step.model_copy(update={"state": StepState.FAILED}) if step.state is StepState.DOING else step
         for step in left.steps
@@ -30,7 +30,8 @@ def _killed(left: Status) -> Status:
         update={
             "status": State.ERROR,
             "message": "The agent ended before the deployment did.",
-            "detail": f"It was killed, or lost power, in the step {left.step}; {disk} {left.disk_state}.",
+            "detail": f"It was killed, or lost power, in the step {left.step}.",
+            "exit_code": int(ExitCode.TERMINATED),
             "hint": "Start the deployment again; the same request will do.",
             "steps": steps,
             "progress": None,

@@ -15,6 +15,8 @@ from partitioning.sysfs import REAL, BlockNode, Roots, node_at
 
 _SEE_DISKS = "See which disks there are with: byoi-agent disks"
 
+_MAKE_FILE = "A file that is to be used as a disk has to exist: truncate -s SIZE FILE"
+
 
 def choose(inventory: Sequence[Disk], config: GroupConfig | None, group_id: int | None) -> Disk:
     """Return the first disk of the group; None or 0 means the default group.
@@ -72,7 +74,9 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode
     except OSError as error:
         raise DiskNotFound(
-            f"There is no disk at {path}.", detail=f"{os.strerror(error.errno or 0)}.", hint=_SEE_DISKS
+            f"There is no disk at {path}.",
+            detail=f"{os.strerror(error.errno or 0)}.",
+            hint=_SEE_DISKS if path.is_relative_to("/dev") else f"{_SEE_DISKS}. {_MAKE_FILE}",
         ) from error
 
 

@@ -1,6 +1,7 @@
 """The commands, and how errors leave the process."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("disks")(disks.disks)
 app.command("plan")(plan.plan)
@@ -64,13 +66,14 @@ def run() -> int:
     except typer.Abort:
         return show_failure(_STOPPED, words)
     except Exception as error:
-        return show_failure(_failed(error), words)
+        return show_failure(_failed(error, words), words)
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _failed(error: Exception) -> Failed:
+def _failed(error: Exception, words: Sequence[str]) -> Failed:
     if isinstance(error, typer.TyperException):
-        error = usage_error(error)
+        known = {command.name for command in app.registered_commands}
+        error = usage_error(error, words[0] if words and words[0] in known else None)
     if isinstance(error, ExplainedError):
         return Failed(error.message, error.detail, error.hint, exit_code_before_writing(error))
     return defect(error)

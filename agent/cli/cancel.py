@@ -16,7 +16,10 @@ _PATIENCE = 60.0
 
 
 def cancel() -> int:
-    """Stop the deployment that is running; once writing has begun the disk does not boot."""
+    """Stop the deployment that is running.
+
+    Once writing has begun, the disk does not boot afterwards; what state it is in is said at the end.
+    """
     where = run_directory()
     pid = run_lock.owner(where.lock)
     if pid is None:
@@ -41,7 +44,9 @@ def _nobody(*, held: bool) -> Refused:
             hint="Try again in a moment.",
         )
     return Refused(
-        "No deployment is running.", detail="Nobody holds the lock of this server.", hint="Nothing to do."
+        "No deployment is running.",
+        detail="Nobody holds the lock of this server, so there is nothing to stop.",
+        hint="See how the last one ended with: byoi-agent status",
     )
 
 

@@ -6,19 +6,17 @@ from typing import Annotated
 
 import typer
 
+from agent.cli.confirm import confirm
 from agent.cli.listeners import listeners_for
 from agent.cli.request_flags import RequestFlags, with_request_flags
 from agent.cli.request_input import read_request
-from agent.deployment.plan import DeploymentPlan
-from agent.deployment.plan_view import image_lines, target_lines
 from agent.deployment.target import read_group_config
-from agent.errors import Refused, RequestError
-from agent.fetch.redaction import printable
-from agent.request.model import Request
+from agent.errors import RequestError
 from agent.run_directory import run_directory
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The file that pins disk groups.", show_default=False)
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="The file that pins disk groups.", show_default=False),
 ]
 RequestArgument = Annotated[
     str | None,
@@ -47,7 +45,7 @@ def deploy(
         group_config=read_group_config(config),
         where=run_directory(),
         listeners=listeners_for(json=json),
-        confirm=(lambda plan: _confirm(request, plan)) if asks else (lambda _plan: None),
+        confirm=(lambda plan: confirm(request, plan)) if asks else None,
     )
 
 
@@ -61,17 +59,3 @@ def _asks(*, yes: bool, from_stdin: bool) -> bool:
             hint="Look at what would be done with: byoi-agent plan. Then add --yes.",
         )
     return True
-
-
-def _confirm(request: Request, plan: DeploymentPlan) -> None:
-    name = str(plan.target.disk.path)
-    question = printable(f"All data on this disk will be lost. Type its name ({name}) to go on: ")
-    # Standard output may be a program's, that wants JSON.
-    sys.stderr.write("\n".join(["", *target_lines(request, plan.target), *image_lines(plan), "", question]))
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != name:
-        raise Refused(
-            "The deployment was not confirmed.",
-            detail="Its name was not typed.",
-            hint="Start again when you are sure of the disk.",
-        )

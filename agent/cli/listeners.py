@@ -1,6 +1,7 @@
 """Who listens to a deployment on the command line: a terminal, plain lines, or a program."""
 
 import sys
+from typing import TextIO
 
 from agent.reporting.json_lines import JsonFailure, JsonLines
 from agent.reporting.plain import PlainLines
@@ -13,21 +14,22 @@ def listeners_for(*, json: bool) -> list[Listener]:
     With ``json``, standard output carries JSON and nothing else. Messages for people go to standard error
     in any case.
     """
-    people = _for_people()
+    people = listener_for_people(sys.stderr)
     return [JsonLines(sys.stdout), people] if json else [people]
 
 
 def listeners_for_answer(*, json: bool) -> list[Listener]:
     """Choose the listeners of a command that writes its answer itself: they write what went wrong."""
-    people = _for_people()
+    people = listener_for_people(sys.stderr)
     return [JsonFailure(sys.stdout), people] if json else [people]
 
 
-def _for_people() -> Listener:
-    if not sys.stderr.isatty():
-        return PlainLines(sys.stderr)
+def listener_for_people(stream: TextIO) -> Listener:
+    """Choose bars for a terminal, and plain lines for all else."""
+    if not stream.isatty():
+        return PlainLines(stream)
     from rich.console import Console
 
     from agent.reporting.terminal import Terminal
 
-    return Terminal(Console(stderr=True))
+    return Terminal(Console(file=stream))

@@ -50,23 +50,33 @@ def _error_line(failed: Failed, status: Status) -> dict[str, Any]:
     return {"v": 1, "event": "error", **fields, "detail": status.detail, "hint": status.hint}
 
 
-def usage_error(error: typer.TyperException) -> RequestError:
+def usage_error(error: typer.TyperException, command: str | None) -> RequestError:
     """Say what is wrong with the command line, without a word of it that may be a secret.
 
     typer's own texts repeat the values: after a forgotten quote, that is a token from a header.
+    ``command`` is the command that was meant; None where it is none of them.
     """
-    return RequestError("The command line is wrong.", detail=_usage_words(error), hint=_HELP)
+    called = f"byoi-agent {command}" if command else "byoi-agent"
+    return RequestError(
+        f"The command line of {called} is wrong." if command else "The command line is wrong.",
+        detail=_usage_words(error),
+        hint=f"Look at: {called} --help. A value with a space in it wants quotes.",
+    )
 
 
-_HELP = "Look at: byoi-agent --help, and byoi-agent deploy --help. A value with a space in it wants quotes."
 # What typer says, shortened to what is wrong: the words after it, or before it, are the operator's own.
 _COMPLAINTS = (
     "requires an argument",
     "does not take a value",
     "unexpected extra argument",
     "No such command",
-    "is not a valid integer",
+    "valid integer",
 )
+_PLAINER = {
+    "does not take a value": "it does not take a value",
+    "requires an argument": "it wants a value",
+    "valid integer": "an integer is expected",
+}
 
 
 def _usage_words(error: typer.TyperException) -> str:
@@ -74,7 +84,8 @@ def _usage_words(error: typer.TyperException) -> str:
     if type(error).__name__ == "NoSuchOption":
         return f"No such option: {flag}." if flag else "There is an option that is not known."
     said = error.format_message()
-    complaint = next((text for text in _COMPLAINTS if text in said), "it could not be understood")
+    found = next((text for text in _COMPLAINTS if text in said), "it could not be understood")
+    complaint = _PLAINER.get(found, found)
     return f"{flag}: {complaint}." if flag else f"{complaint[0].upper()}{complaint[1:]}."
 
 

@@ -17,60 +17,70 @@ _HTTP_HEADER = (
 )
 
 
-def _flag(name: str, text: str, panel: str, **more: Any) -> Any:
-    return typer.Option(name, help=text, rich_help_panel=panel, show_default=False, **more)
+def _flag(name: str, metavar: str | None, text: str, panel: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel, show_default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFlags:
     """What was given on the command line; None or empty where nothing was."""
 
-    url: Annotated[str | None, _flag("--url", "Where the image is.", _REQUEST)] = None
-    type: Annotated[str | None, _flag("--type", "qcow2 or raw.", _REQUEST)] = None
-    check_sum: Annotated[str | None, _flag("--check-sum", "The file's sum, in hex.", _REQUEST)] = None
+    url: Annotated[str | None, _flag("--url", "URL", "Where the image is.", _REQUEST)] = None
+    type: Annotated[str | None, _flag("--type", "TYPE", "qcow2 or raw.", _REQUEST)] = None
+    check_sum: Annotated[str | None, _flag("--check-sum", "HEX", "The file's sum, in hex.", _REQUEST)] = None
     check_sum_type: Annotated[
-        str | None, _flag("--check-sum-type", "md5, sha1, sha256 or sha512.", _REQUEST)
+        str | None, _flag("--check-sum-type", "KIND", "md5, sha1, sha256 or sha512.", _REQUEST)
     ] = None
-    description: Annotated[str | None, _flag("--description", "The image's name.", _REQUEST)] = None
-    disk_group_id: Annotated[int | None, _flag("--disk-group-id", "The disk group.", _REQUEST)] = None
-    http_header: Annotated[list[str] | None, _flag("--http-header", _HTTP_HEADER, _REQUEST)] = None
+    description: Annotated[str | None, _flag("--description", "TEXT", "The image's name.", _REQUEST)] = None
+    disk_group_id: Annotated[int | None, _flag("--disk-group-id", "NUMBER", "The disk group.", _REQUEST)] = (
+        None
+    )
+    http_header: Annotated[list[str] | None, _flag("--http-header", "HEADER", _HTTP_HEADER, _REQUEST)] = None
 
-    hostname: Annotated[str | None, _flag("--hostname", "The server's host name.", _CONFIGDRIVE)] = None
+    hostname: Annotated[str | None, _flag("--hostname", "NAME", "The server's host name.", _CONFIGDRIVE)] = (
+        None
+    )
     ssh_key: Annotated[
-        list[str] | None, _flag("--ssh-key", "A public key, or @FILE with some.", _CONFIGDRIVE)
+        list[str] | None,
+        _flag("--ssh-key", "KEY", "A public key, or @FILE with some; may be repeated.", _CONFIGDRIVE),
     ] = None
     user_data: Annotated[
-        str | None, _flag("--user-data", "A script or cloud-config, or @FILE.", _CONFIGDRIVE)
+        str | None, _flag("--user-data", "DATA", "A script or cloud-config, or @FILE.", _CONFIGDRIVE)
     ] = None
-    meta: Annotated[list[str] | None, _flag("--meta", "key=value, for cloud-init.", _CONFIGDRIVE)] = None
+    meta: Annotated[
+        list[str] | None, _flag("--meta", "PAIR", "key=value, for cloud-init; may be repeated.", _CONFIGDRIVE)
+    ] = None
 
     disk: Annotated[
-        str | None, _flag("--disk", "The target: a block device, or a file used as a disk.", _OPTIONS)
+        str | None, _flag("--disk", "PATH", "The target: a block device, or a file used as a disk.", _OPTIONS)
     ] = None
     sector_size: Annotated[
-        int | None, _flag("--sector-size", "512 or 4096, when the disk is a file.", _OPTIONS)
+        int | None, _flag("--sector-size", "BYTES", "512 or 4096, when the disk is a file.", _OPTIONS)
     ] = None
-    boot_type: Annotated[str | None, _flag("--boot-type", "auto, legacy or uefi.", _OPTIONS)] = None
-    staging: Annotated[str | None, _flag("--staging", "auto or memory.", _OPTIONS)] = None
+    boot_type: Annotated[str | None, _flag("--boot-type", "FIRMWARE", "auto, legacy or uefi.", _OPTIONS)] = (
+        None
+    )
+    staging: Annotated[str | None, _flag("--staging", "WHERE", "auto or memory.", _OPTIONS)] = None
     erase: Annotated[
-        str | None, _flag("--erase", "quick: old signatures; full: the whole disk first.", _OPTIONS)
+        str | None, _flag("--erase", "HOW", "quick: old signatures; full: the whole disk first.", _OPTIONS)
     ] = None
     verify: Annotated[
-        bool | None, _flag("--verify/--no-verify", "Read everything back and compare.", _OPTIONS)
+        bool | None, _flag("--verify/--no-verify", None, "Read everything back and compare.", _OPTIONS)
     ] = None
-    reboot: Annotated[bool | None, _flag("--reboot/--no-reboot", "Reboot when done.", _OPTIONS)] = None
-    proxy: Annotated[str | None, _flag("--proxy", "Proxy for the download.", _OPTIONS)] = None
+    reboot: Annotated[bool | None, _flag("--reboot/--no-reboot", None, "Reboot when done.", _OPTIONS)] = None
+    proxy: Annotated[str | None, _flag("--proxy", "URL", "Proxy for the download.", _OPTIONS)] = None
     ca_file: Annotated[
-        str | None, _flag("--ca-file", "Certificates to check the server against.", _OPTIONS)
+        str | None, _flag("--ca-file", "PATH", "Certificates to check the server against.", _OPTIONS)
     ] = None
     fetch_retries: Annotated[
-        int | None, _flag("--fetch-retries", "Tries in a row without progress (6).", _OPTIONS)
+        int | None, _flag("--fetch-retries", "NUMBER", "Tries in a row without progress (6).", _OPTIONS)
     ] = None
     stall_timeout: Annotated[
-        int | None, _flag("--stall-timeout", "Seconds without data before a new try (60).", _OPTIONS)
+        int | None,
+        _flag("--stall-timeout", "SECONDS", "Seconds without data before a new try (60).", _OPTIONS),
     ] = None
     service_name: Annotated[
-        str | None, _flag("--service-name", "The server's name in the status.", _OPTIONS)
+        str | None, _flag("--service-name", "NAME", "The server's name in the status.", _OPTIONS)
     ] = None
 
 

@@ -56,8 +56,11 @@ def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
     found = {}
     for attribute, name in names.items():
         value = getattr(flags, attribute)
-        if value is not None:
-            found[name] = os.path.abspath(value) if attribute in _PATHS else value  # noqa: PTH100 - keeps links
+        if value is None:
+            continue
+        if attribute in _PATHS and not value:
+            raise _wrong(f"--{attribute.replace('_', '-')}: the path is empty.")
+        found[name] = os.path.abspath(value) if attribute in _PATHS else value  # noqa: PTH100 - keeps links
     return found
 
 

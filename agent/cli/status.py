@@ -1,14 +1,18 @@
 """``byoi-agent status``: where the deployment stands, also after the agent has gone."""
 
+import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
+from agent.cli.listeners import listener_for_people
 from agent.cli.output import write_json, write_lines
-from agent.errors import Refused
+from agent.errors import Refused, RequestError
 from agent.exit_codes import ExitCode
-from agent.reporting.plain import progress_words
+from agent.reporting.plain import disk_lines, progress_words
+from agent.reporting.replay import events_between
 from agent.run_directory import RunDirectory, run_directory
 from agent.status import State, Status
 from agent.status_now import status_now
@@ -22,16 +26,59 @@ def status(
     full: Annotated[bool, typer.Option("--full", help="With --json: every field.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the deployment ends.")] = False,
 ) -> int:
-    """Show where the deployment stands."""
+    """Show where the deployment stands.
+
+    The exit code is 0, also for a deployment that failed; with --follow it is that of the deployment.
+    """
+    if full and not json:
+        raise RequestError(
+            "The command line of byoi-agent status is wrong.",
+            detail="--full goes with --json.",
+            hint="Add --json. Without it, all that a person needs is shown anyway.",
+        )
     where = run_directory()
-    current = _status(where)
-    _show(current, json=json, full=full)
-    while follow and current.status is State.DOING:
-        time.sleep(_POLL)
-        before, current = current, _status(where)
+    if not follow:
+        _show(_status(where), json=json, full=full)
+        return ExitCode.DONE
+    try:
+        return _follow_as_json(where, full=full) if json else _follow(where)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nNo longer watching; the deployment goes on.\n")
+        return ExitCode.INTERRUPTED
+
+
+def _follow(where: RunDirectory) -> int:
+    listener, before = listener_for_people(sys.stdout), None
+    for current in _looks(where):
+        for event in events_between(before, current):
+            listener.handle(event, current)
+        before = current
+    return _exit_code(before)
+
+
+def _follow_as_json(where: RunDirectory, *, full: bool) -> int:
+    before = None
+    for current in _looks(where):
         if current != before:
-            _show(current, json=json, full=full)
-    return ExitCode.DONE
+            _show(current, json=True, full=full)
+        before = current
+    return _exit_code(before)
+
+
+def _looks(where: RunDirectory) -> Iterator[Status]:
+    """Yield the status, again and again, until the deployment has ended."""
+    while True:
+        current = _status(where)
+        yield current
+        if current.status is not State.DOING:
+            return
+        time.sleep(_POLL)
+
+
+def _exit_code(ended: Status | None) -> int:
+    if ended is None or ended.status is State.DONE:
+        return ExitCode.DONE
+    return ExitCode.DEFECT if ended.exit_code is None else ended.exit_code
 
 
 def _status(where: RunDirectory) -> Status:
@@ -52,5 +99,10 @@ def _show(current: Status, *, json: bool, full: bool) -> None:
     words = [f"{current.servername}: {current.status}: {current.message}"]
     if current.progress is not None:
         words.append(f"  {progress_words(current.progress)}")
-    words += [f"  {text}" for text in (current.detail, current.hint) if text]
+    if current.detail:
+        words.append(f"  {current.detail}")
+    words += disk_lines(current)
+    words += [f"  Warning: {warning}" for warning in current.warnings]
+    if current.hint:
+        words.append(f"  What to do: {current.hint}")
     write_lines(words)

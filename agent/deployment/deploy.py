@@ -10,9 +10,16 @@ from contextlib import ExitStack
 from uuid import uuid4
 
 from agent.deployment.context import Context
-from agent.deployment.plan import DeploymentPlan, make_plan
+from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
 from agent.deployment.read_back import read_back_head, read_back_tables
-from agent.deployment.staging import FetchReport, digest_of, early_check, policy_of, source_of
+from agent.deployment.staging import (
+    FetchReport,
+    digest_of,
+    early_check,
+    policy_of,
+    require_ca_file,
+    source_of,
+)
 from agent.deployment.steps import Step
 from agent.deployment.target import Target, choose_target
 from agent.errors import StillBootable
@@ -22,6 +29,7 @@ from agent.fetch.spool import Spool
 from agent.images.inspect import open_image
 from agent.interrupts import undisturbed
 from agent.reporting.events import (
+    Asked,
     BootAllowed,
     BootPrevented,
     DiskChosen,
@@ -31,7 +39,6 @@ from agent.reporting.events import (
 )
 from agent.request.model import Erase, ImageType
 from agent.status import DiskStatus
-from agent.writing.flush import flush
 from agent.writing.write_image import compare_body, hold_head, write_body
 from configdrive import drive
 from partitioning import backup_gpt, new_partition
@@ -54,13 +61,15 @@ CONFIG_DRIVE_NAME = "config-2"
 """Name of the partition in a GPT; the file system in it has the same label."""
 
 
-def deploy(context: Context, confirm: Confirm) -> None:
+def deploy(context: Context, confirm: Confirm | None) -> None:
     """Put the image of the request on its disk; whatever goes wrong is raised."""
     target = choose(context)
     with Spool() as spool, ExitStack() as stack:
-        fetch(context, target, spool)
-        plan = inspect(context, target, spool)
-        confirm(plan)
+        file_sum = fetch(context, target, spool)
+        plan = inspect(context, target, file_sum, spool)
+        if confirm is not None:
+            context.reporter.tell(Asked())
+            confirm(plan)
         disk, old = _release(context, plan, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
@@ -77,6 +86,7 @@ def deploy(context: Context, confirm: Confirm) -> None:
 def choose(context: Context) -> Target:
     """Choose the disk."""
     with context.step(Step.DISK):
+        require_ca_file(context.request)
         target = choose_target(context.request, context.group_config)
         disk = target.disk
         context.reporter.tell(
@@ -85,8 +95,8 @@ def choose(context: Context) -> Target:
     return target
 
 
-def fetch(context: Context, target: Target, spool: Spool) -> None:
-    """Download the image into memory and check its sum."""
+def fetch(context: Context, target: Target, spool: Spool) -> FileSum:
+    """Download the image into memory, check its sum and give it."""
     with context.step(Step.FETCH):
         downloaded = download(
             source_of(context.request),
@@ -97,14 +107,16 @@ def fetch(context: Context, target: Target, spool: Spool) -> None:
             listener=FetchReport(context.request, target.disk, context.reporter),
             on_first_bytes=early_check(context.request, target.disk),
         )
-        context.reporter.tell(SumKnown(next(iter(downloaded.digests.values()))))
+        kind, value = next(iter(downloaded.digests.items()))
+        context.reporter.tell(SumKnown(value))
+    return FileSum(kind=kind, value=value, asked_for=context.request.check_sum is not None)
 
 
-def inspect(context: Context, target: Target, spool: Spool) -> DeploymentPlan:
+def inspect(context: Context, target: Target, file_sum: FileSum, spool: Spool) -> DeploymentPlan:
     """Find out what the image is, and work out all that will be done with it."""
     with context.step(Step.INSPECT):
         image = open_image(spool, ImageType(context.request.type))
-        plan = make_plan(context.request, target, image)
+        plan = make_plan(context.request, target, file_sum, image)
         for warning in plan.warnings:
             context.reporter.warn(warning)
     return plan
@@ -138,7 +150,8 @@ def _write(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHea
         write_body(plan.image, disk, context.reporter.progress)
         hold_head(plan.image, held)
     with context.step(Step.FLUSH):
-        flush(disk, context.reporter.progress)
+        # With progress: on a slow disk it takes minutes, and that is not a hang.
+        disk.flush(context.reporter.progress)
     if context.request.options.verify:
         with context.step(Step.COMPARE):
             compare_body(plan.image, disk, context.reporter.progress)

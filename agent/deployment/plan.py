@@ -7,6 +7,7 @@ from agent import messages
 from agent.deployment.rivals import find_rivals
 from agent.deployment.target import Target
 from agent.errors import Refused
+from agent.fetch.digest import ChecksumKind
 from agent.images import boot_fit
 from agent.images.image import Image
 from agent.images.inspect import Contents, look_inside, require_fit
@@ -39,17 +40,27 @@ class ConfigDrivePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileSum:
+    """The sum of the file as it was delivered; ``asked_for`` is whether the request gave one, which fits."""
+
+    kind: ChecksumKind
+    value: str
+    asked_for: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentPlan:
     """Everything that is decided. Nothing has been written."""
 
     target: Target
+    file_sum: FileSum
     image: Image
     contents: Contents
     config_drive: ConfigDrivePlan | None
     warnings: tuple[str, ...]
 
 
-def make_plan(request: Request, target: Target, image: Image) -> DeploymentPlan:
+def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image) -> DeploymentPlan:
     """Decide what will be written where, or raise the reason why not."""
     disk = target.disk
     require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
@@ -58,6 +69,7 @@ def make_plan(request: Request, target: Target, image: Image) -> DeploymentPlan:
     _require_room_for_table(contents.table, disk)
     return DeploymentPlan(
         target=target,
+        file_sum=file_sum,
         image=image,
         contents=contents,
         config_drive=_plan_config_drive(request, contents, disk),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan
+from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan, FileSum
 from agent.deployment.target import Target
 from agent.fetch.redaction import printable, public_url
 from agent.firmware import Firmware
@@ -34,6 +34,7 @@ def image_lines(plan: DeploymentPlan) -> list[str]:
     """Describe what was found in the image and what will be done with it."""
     table = plan.contents.table
     lines = [
+        f"Sum:       {_sum_words(plan.file_sum)}",
         f"Write:     {_image_words(plan)}",
         f"Boots on:  {_boots_on(plan)}",
     ]
@@ -63,6 +64,9 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "url": public_url(request.url),
             "type": plan.image.type,
             "fileSize": plan.image.file_size,
+            "checkSumType": plan.file_sum.kind,
+            "checkSum": plan.file_sum.value,
+            "checkSumChecked": plan.file_sum.asked_for,
             "virtualSize": plan.image.virtual_size,
             "partitionTable": table.kind,
             "partitions": len(table.partitions),
@@ -81,10 +85,16 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
     }
 
 
+def _sum_words(file_sum: FileSum) -> str:
+    told = f"{file_sum.kind} {file_sum.value}"
+    return f"{told}, as asked for" if file_sum.asked_for else f"none was given to check; the file has {told}"
+
+
 def _image_words(plan: DeploymentPlan) -> str:
     size, table = plan.image.virtual_size, plan.contents.table
     count = len(table.partitions)
-    return f"{human_size(size)} ({size} bytes), {table.kind.upper()} with {count} partitions"
+    partitions = "1 partition" if count == 1 else f"{count} partitions"
+    return f"{human_size(size)} ({size} bytes), {table.kind.upper()} with {partitions}"
 
 
 def _fits(plan: DeploymentPlan) -> tuple[tuple[str, str | None], ...]:

@@ -48,7 +48,7 @@ def run_deployment(
     group_config: GroupConfig,
     where: RunDirectory,
     listeners: Sequence[Listener],
-    confirm: Confirm,
+    confirm: Confirm | None,
 ) -> ExitCode:
     """Carry out the deployment and report it, also when it can not even begin."""
     context = Context(
@@ -63,7 +63,7 @@ def run_deployment(
     return code
 
 
-def _alone(context: Context, where: RunDirectory, confirm: Confirm) -> None:
+def _alone(context: Context, where: RunDirectory, confirm: Confirm | None) -> None:
     """Deploy, when nobody else does; the end is reported before anybody else can begin."""
     with run_lock.hold(where.lock), logging_to(where.log):
         context.reporter.keep_in(StatusFile(where.status))
@@ -90,8 +90,8 @@ def run_planning(
     def work() -> None:
         target = choose(context)
         with Spool() as spool:
-            fetch(context, target, spool)
-            made.append(inspect(context, target, spool))
+            file_sum = fetch(context, target, spool)
+            made.append(inspect(context, target, file_sum, spool))
 
     with undisturbed(), interruptible():
         code = _outcome(context, work)

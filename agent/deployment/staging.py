@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.errors import RequestError
+from agent.fetch.ca_file import ca_file_fault
 from agent.fetch.digest import Checksum, ChecksumKind, Digest
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
@@ -23,11 +25,22 @@ def source_of(request: Request) -> Source:
     )
 
 
+def require_ca_file(request: Request) -> None:
+    """Raise RequestError when the request names a file with certificates that is of no use."""
+    path = request.options.ca_file
+    if path is not None and (fault := ca_file_fault(Path(path))) is not None:
+        raise RequestError(
+            "The request is wrong: options.caFile can not be used.",
+            detail=f"{path}: {fault}.",
+            hint="Name a file with certificates in PEM form that can be read here.",
+        )
+
+
 def digest_of(request: Request) -> Digest:
     """Give the digest that is computed while the image comes; sha256 where no sum is asked for."""
     if request.check_sum is None or request.check_sum_type is None:
         return Digest(also=[ChecksumKind.SHA256])
-    return Digest(Checksum(ChecksumKind(request.check_sum_type), request.check_sum))
+    return Digest(Checksum(request.check_sum_type, request.check_sum))
 
 
 def policy_of(request: Request) -> RetryPolicy:

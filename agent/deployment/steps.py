@@ -46,9 +46,14 @@ def words(step: Step, request: Request) -> StepWords:
         Step.COMPARE: StepWords("Reading the image back", can_not_write),
         Step.GPT: StepWords("Fitting the partition table to the disk", messages.CAN_NOT_MOVE_GPT),
         Step.CONFIGDRIVE: StepWords("Writing the ConfigDrive", messages.NO_CONFIGDRIVE),
-        Step.VERIFY: StepWords("Reading tables and ConfigDrive back"),
+        Step.VERIFY: StepWords(_read_back_title(request)),
         Step.ACTIVATE: StepWords("Making the disk bootable", can_not_write),
     }[step]
+
+
+def _read_back_title(request: Request) -> str:
+    drive = " and the ConfigDrive" if request.wants_configdrive else ""
+    return f"Reading the partition table{drive} back"
 
 
 def steps_of(request: Request) -> tuple[Step, ...]:

@@ -34,7 +34,7 @@ _INVALID = (
     UnicodeError,
 )
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE")
-_TLS_HINT = "Check this server's clock; for a certificate of your own, name its file with the option ca_file."
+_TLS_HINT = "Check this server's clock; for a certificate of your own, name its file with caFile (--ca-file)."
 
 
 def diagnose(error: Exception) -> Broken:

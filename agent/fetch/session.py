@@ -19,6 +19,7 @@ from urllib3.util import parse_url
 
 from agent.fetch.answer import Answer
 from agent.fetch.broken import Broken
+from agent.fetch.ca_file import ca_file_fault
 from agent.fetch.connection import WatchedAdapter
 from agent.fetch.diagnosis import NETWORK_ERRORS, diagnose
 from agent.fetch.retry import RetryPolicy
@@ -211,19 +212,14 @@ def _trusted(ca_file: Path | None) -> str | bool:
     that it is trusted, as curl does.
     """
     if ca_file is not None:
-        _check_ca_file(ca_file)
+        if (fault := ca_file_fault(ca_file)) is not None:
+            raise Broken(
+                f"The CA file {ca_file} is of no use: {fault}.",
+                hint="Check the option caFile.",
+                final=True,
+            )
         return str(ca_file)
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
         return paths.cafile
     return paths.capath if paths.capath and any(Path(paths.capath).iterdir()) else True
-
-
-def _check_ca_file(path: Path) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except OSError as error:  # ssl.SSLError is one
-        why = error.strerror or "it is not a certificate in PEM form"
-    else:
-        return
-    raise Broken(f"The CA file {path} can not be used: {why}.", hint="Check the option ca_file.", final=True)

@@ -41,11 +41,17 @@ def require(fit: BootFit, firmware: Firmware | None) -> None:
     """Raise NotBootable when ``firmware`` (None: neither one) could start the image."""
     if firmware is not None:
         if (reason := fit.missing_for(firmware)) is not None:
-            raise _not_bootable(
-                f"The image can not boot on this server's {_NAMES[firmware]} firmware.", reason
+            raise NotBootable(
+                f"The image can not boot on this server's {_NAMES[firmware]} firmware.",
+                detail=reason,
+                hint="Use an image made for this firmware, or name the one the disk is meant for (bootType).",
             )
     elif fit.legacy is not None and fit.uefi is not None:
-        raise _not_bootable("The image can not boot on any firmware.", f"{fit.legacy} {fit.uefi}")
+        raise NotBootable(
+            "The image can not boot on any firmware.",
+            detail=f"{fit.legacy} {fit.uefi}",
+            hint="Use an image with boot code in its first sector, or with a loader in an ESP.",
+        )
 
 
 _NAMES = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy"}
@@ -83,11 +89,3 @@ def _missing_in_esp(reader: ByteReader, part: Partition) -> str | None:
         shown = path.replace("/", "\\")
         return f"the EFI system partition (number {part.number}) has no loader at \\{shown}."
     return None
-
-
-def _not_bootable(message: str, reason: str) -> NotBootable:
-    return NotBootable(
-        message,
-        detail=reason,
-        hint="Use an image made for this firmware, or name the firmware the disk is meant for (bootType).",
-    )

@@ -3,6 +3,9 @@
 from agent import messages
 from partitioning.errors import ExplainedError
 
+LOOK_AT_URL = "Look at what the URL really delivers, and set type to the format of that file."
+PUBLISH_AGAIN = "Compare the file's size and sum with the original, and publish it again."
+
 
 class ImageError(ExplainedError):
     """The image can not be deployed; nothing was written."""
@@ -11,13 +14,9 @@ class ImageError(ExplainedError):
 class BadFormat(ImageError):
     """The file is not what the request's ``type`` says."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, hint: str = LOOK_AT_URL) -> None:
         """Say in ``detail`` what the file is, or why it is not what it should be."""
-        super().__init__(
-            messages.BAD_FORMAT,
-            detail=detail,
-            hint="Look at what the URL really delivers, and set type to the format of that file.",
-        )
+        super().__init__(messages.BAD_FORMAT, detail=detail, hint=hint)
 
 
 class UnsafeImage(ImageError):

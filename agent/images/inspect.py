@@ -8,7 +8,7 @@ from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.spool import Spool
 from agent.images import qcow2_header, qcow2_tail, qemu_img
 from agent.images.boot_fit import BootFit, boot_fit
-from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
+from agent.images.errors import PUBLISH_AGAIN, BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
 from agent.images.image import Image, qcow2_image, raw_image
 from agent.images.magic import has_boot_signature, recognise
 from agent.request.model import ImageType
@@ -42,11 +42,12 @@ def check_first_bytes(first: bytes, image_type: ImageType) -> int | None:
         header = qcow2_header.parse(first)
         qcow2_header.refuse_unsafe(header)
         return header.virtual_size
-    if (what := recognise(first)) is not None:
-        raise BadFormat(f"The type says raw; the file is {what}.")
+    if (kind := recognise(first)) is not None:
+        raise BadFormat(f"The type says raw; the file is {kind.name}.", hint=kind.hint)
     if not has_boot_signature(first):
         raise BadFormat(
-            "The first sector does not end in 55 AA, so this is no image of a disk with partitions."
+            "The first sector does not end in 55 AA, so this is no image of a disk with partitions.",
+            hint="Publish the image of a whole disk with its partition table, not that of one partition.",
         )
     return None
 
@@ -118,9 +119,11 @@ def _explained(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return call()
     except CommandFailed as error:
-        raise BadFormat(f"qemu-img can not read it: {error.stderr or error.detail}") from error
+        raise BadFormat(
+            f"qemu-img can not read it: {error.stderr or error.detail}", hint=PUBLISH_AGAIN
+        ) from error
     except OutputTooLong as error:
-        raise BadFormat(f"qemu-img has too much to tell of it. {error.detail}") from error
+        raise BadFormat(f"qemu-img has too much to tell of it. {error.detail}", hint=PUBLISH_AGAIN) from error
 
 
 def _refuse_damaged(report: dict[str, object]) -> None:
@@ -129,7 +132,8 @@ def _refuse_damaged(report: dict[str, object]) -> None:
     corruptions = report.get("corruptions", 0)
     if corruptions or report.get("check-errors", 0):
         raise BadFormat(
-            f"The qcow2 file is damaged or was cut short: qemu-img check finds {corruptions} bad clusters."
+            f"The qcow2 file is damaged or was cut short: qemu-img check finds {corruptions} bad clusters.",
+            hint=PUBLISH_AGAIN,
         )
 
 
@@ -139,5 +143,6 @@ def _refuse_cut_short(spool: Spool, first: bytes, report: dict[str, Any]) -> Non
         return
     if qcow2_tail.is_cut_short(spool, qcow2_header.parse(first)):
         raise BadFormat(
-            f"The qcow2 file was cut short: it ends after {spool.size} bytes, within data that belongs to it."
+            f"The qcow2 file was cut short: it ends after {spool.size} bytes, within its data.",
+            hint=PUBLISH_AGAIN,
         )

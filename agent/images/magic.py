@@ -1,36 +1,52 @@
 """What a file is, by its first bytes. Used to tell people what they sent; never to choose a driver."""
 
+from dataclasses import dataclass
+
+_UNPACK = "Unpack it, publish the unpacked file, and give that file's sum."
+_CONVERT = "Convert it (qemu-img convert -O qcow2 IMAGE IMAGE.qcow2) and publish the result."
+_OPEN_URL = "Open the URL: what it delivers may be an error or login page, or a list of mirrors."
+_DECRYPT = "Publish the image of a disk, without encryption; check it with a sum instead."
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A kind of file: its name with the article, and what to do with one that was meant as an image."""
+
+    name: str
+    hint: str
+
+
 _AT_START = (
-    (b"QFI\xfb", "a qcow2 image"),
-    (b"KDMV", "a VMDK image"),
-    (b"COWD", "a VMDK image"),
-    (b"# Disk DescriptorFile", "a VMDK descriptor"),
-    (b"vhdxfile", "a VHDX image"),
-    (b"conectix", "a VHD image"),
-    (b"LUKS\xba\xbe", "an encrypted (LUKS) volume"),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"\xfd7zXZ\x00", "an xz file"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file"),
-    (b"BZh", "a bzip2 file"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"<?xml", "an XML document"),
+    (b"QFI\xfb", FileKind("a qcow2 image", "Set type to qcow2.")),
+    (b"KDMV", FileKind("a VMDK image", _CONVERT)),
+    (b"COWD", FileKind("a VMDK image", _CONVERT)),
+    (b"# Disk DescriptorFile", FileKind("a VMDK descriptor", _CONVERT)),
+    (b"vhdxfile", FileKind("a VHDX image", _CONVERT)),
+    (b"conectix", FileKind("a VHD image", _CONVERT)),
+    (b"LUKS\xba\xbe", FileKind("an encrypted (LUKS) volume", _DECRYPT)),
+    (b"\x1f\x8b", FileKind("a gzip file", _UNPACK)),
+    (b"\xfd7zXZ\x00", FileKind("an xz file", _UNPACK)),
+    (b"\x28\xb5\x2f\xfd", FileKind("a zstd file", _UNPACK)),
+    (b"BZh", FileKind("a bzip2 file", _UNPACK)),
+    (b"PK\x03\x04", FileKind("a zip archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", FileKind("a 7z archive", _UNPACK)),
+    (b"<?xml", FileKind("an XML document", _OPEN_URL)),
 )
 _ELSEWHERE = (
-    (64, b"\x7f\x10\xda\xbe", "a VDI image"),
-    (257, b"ustar", "a tar archive (an OVA is one)"),
+    (64, b"\x7f\x10\xda\xbe", FileKind("a VDI image", _CONVERT)),
+    (257, b"ustar", FileKind("a tar archive (an OVA is one)", f"Unpack it. {_CONVERT}")),
 )
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n\f")
 
 
-def recognise(first: bytes) -> str | None:
-    """Name what begins with ``first``, with its article; None where it is none of the known kinds."""
-    for magic, name in _AT_START:
+def recognise(first: bytes) -> FileKind | None:
+    """Tell what begins with ``first``; None where it is none of the known kinds."""
+    for magic, kind in _AT_START:
         if first.startswith(magic):
-            return name
-    for offset, magic, name in _ELSEWHERE:
+            return kind
+    for offset, magic, kind in _ELSEWHERE:
         if first[offset : offset + len(magic)] == magic:
-            return name
+            return kind
     return _text_kind(first[:512])
 
 
@@ -44,13 +60,13 @@ def has_boot_signature(first: bytes) -> bool:
     return first[510:512] == b"\x55\xaa"
 
 
-def _text_kind(start: bytes) -> str | None:
+def _text_kind(start: bytes) -> FileKind | None:
     if not start:
-        return "an empty file"
+        return FileKind("an empty file", "Publish the image again; this file holds nothing.")
     head = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head")):
-        return "an HTML page"
+        return FileKind("an HTML page", _OPEN_URL)
     # UTF-8 counts as text too: bytes from 0x80 on are let pass where all else is printable.
     if all(byte in _PRINTABLE or byte >= 0x80 for byte in start):
-        return "a text file"
+        return FileKind("a text file", _OPEN_URL)
     return None

@@ -8,8 +8,8 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
-from agent.images.errors import BadFormat, UnsafeImage
-from agent.images.magic import is_qcow2, recognise
+from agent.images.errors import PUBLISH_AGAIN, BadFormat, UnsafeImage
+from agent.images.magic import has_boot_signature, is_qcow2, recognise
 
 _V2_LENGTH = 72
 _V3_LENGTH = 104
@@ -35,6 +35,7 @@ class Incompatible(IntFlag):
     EXTENDED_L2 = 16
 
 
+_CONVERT = "Convert it: qemu-img convert -O qcow2 IMAGE NEW.qcow2"
 _KNOWN = Incompatible.DIRTY | Incompatible.CORRUPT | Incompatible.EXTERNAL_DATA
 _KNOWN |= Incompatible.COMPRESSION_TYPE | Incompatible.EXTENDED_L2
 
@@ -59,14 +60,13 @@ class Qcow2Header:
 def parse(first: bytes) -> Qcow2Header:
     """Read the header from an image's first bytes; BadFormat where there is none."""
     if not is_qcow2(first):
-        what = recognise(first) or "something else, of an unknown kind"
-        raise BadFormat(f"The type says qcow2; the file is {what}.")
+        raise _no_qcow2(first)
     if len(first) < _V2_LENGTH:
-        raise BadFormat(f"The file ends within the qcow2 header, after {len(first)} bytes.")
+        raise _cut_short(first)
     fields = _V2.unpack_from(first)
     version, header_length, incompatible = fields[1], _V2_LENGTH, 0
     if version not in (2, 3):
-        raise BadFormat(f"The file is of qcow2 version {version}; versions 2 and 3 are known.")
+        raise BadFormat(f"The file is of qcow2 version {version}; versions 2 and 3 are known.", hint=_CONVERT)
     if version == 3:
         incompatible, header_length = _version_3(first)
     header = Qcow2Header(
@@ -83,6 +83,19 @@ def parse(first: bytes) -> Qcow2Header:
     )
     _check_sane(header)
     return header
+
+
+def _no_qcow2(first: bytes) -> BadFormat:
+    kind = recognise(first)
+    if kind is not None:
+        return BadFormat(f"The type says qcow2; the file is {kind.name}.", hint=kind.hint)
+    if has_boot_signature(first):
+        return BadFormat("The type says qcow2; the file begins like a raw image.", hint="Set type to raw.")
+    return BadFormat("The type says qcow2; the file is something else, of an unknown kind.")
+
+
+def _cut_short(first: bytes) -> BadFormat:
+    return BadFormat(f"The file ends within the qcow2 header, after {len(first)} bytes.", hint=PUBLISH_AGAIN)
 
 
 def refuse_unsafe(header: Qcow2Header) -> None:
@@ -102,10 +115,12 @@ def refuse_unsafe(header: Qcow2Header) -> None:
 
 def _version_3(first: bytes) -> tuple[int, int]:
     if len(first) < _V3_LENGTH:
-        raise BadFormat(f"The file ends within the qcow2 header, after {len(first)} bytes.")
+        raise _cut_short(first)
     incompatible, _compatible, _autoclear, _order, length = _V3.unpack_from(first, _V2_LENGTH)
     if length < _V3_LENGTH or length % 8:
-        raise BadFormat(f"The qcow2 header says that it is {length} bytes long, which can not be.")
+        raise BadFormat(
+            f"The qcow2 header says that it is {length} bytes long, which can not be.", hint=PUBLISH_AGAIN
+        )
     return incompatible, length
 
 
@@ -125,14 +140,19 @@ def _extensions(first: bytes, offset: int, cluster_size: int) -> frozenset[int]:
 def _check_sane(header: Qcow2Header) -> None:
     if not 9 <= header.cluster_bits <= 21:
         raise BadFormat(
-            f"The qcow2 header names clusters of 2^{header.cluster_bits} bytes, which can not be."
+            f"The qcow2 header names clusters of 2^{header.cluster_bits} bytes, which can not be.",
+            hint=PUBLISH_AGAIN,
         )
     if not 0 < header.virtual_size <= _MAX_VIRTUAL_SIZE:
-        raise BadFormat(f"The qcow2 header names a size of {header.virtual_size} bytes, which can not be.")
+        raise BadFormat(
+            f"The qcow2 header names a size of {header.virtual_size} bytes, which can not be.",
+            hint=PUBLISH_AGAIN,
+        )
     if header.snapshots > _MAX_SNAPSHOTS:
         raise BadFormat(
             f"The qcow2 file has {header.snapshots} internal snapshots, and {_MAX_SNAPSHOTS} are the most "
-            "that is accepted; none of them would be written (qemu-img snapshot -d deletes them)."
+            "that is accepted; none of them would be written.",
+            hint="Delete the snapshots (qemu-img snapshot -d) and publish the image again.",
         )
 
 

@@ -45,6 +45,11 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A person has been asked whether to go on; nothing happens until the answer comes."""
+
+
+@dataclass(frozen=True, slots=True)
 class DiskChosen:
     """The disk has been chosen."""
 
@@ -94,6 +99,7 @@ Event = (
     | Progressed
     | Note
     | Warned
+    | Asked
     | DiskChosen
     | SumKnown
     | DiskTouched

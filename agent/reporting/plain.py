@@ -76,9 +76,13 @@ def done_line(status: Status) -> str:
     return printable(f"Done: the image is on {status.disk.path}.") if status.disk else "Done."
 
 
+def disk_lines(status: Status) -> list[str]:
+    """Say what state the disk of ``status`` is in; nothing where none has been chosen yet."""
+    return [f"  The disk {status.disk.path} {status.disk_state}."] if status.disk else []
+
+
 def failure_text(event: events.Failed, status: Status) -> str:
     """Say what went wrong, what state the disk is in, and what to do."""
     lines = [f"Error: {event.message}", f"  {event.detail}"]
-    if status.disk is not None:
-        lines.append(f"  The disk {status.disk.path} {status.disk_state}.")
+    lines += disk_lines(status)
     return "\n".join(printable(line) for line in [*lines, f"  What to do: {event.hint}"])

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from agent.status import Progress
 
 _WINDOW = 10.0
+_SETTLED = 2.0
+"""Seconds: a rate over less says nothing of the time that is left."""
 
 
 class Rate:
@@ -27,11 +29,12 @@ class Rate:
         while len(self._samples) > 2 and moment - self._samples[1][0] > _WINDOW:
             self._samples.popleft()
         per_second = self._per_second()
+        settled = moment - self._samples[0][0] >= _SETTLED and per_second >= 1
         return Progress(
             bytes_done=done,
             bytes_total=total,
             bytes_per_second=round(per_second),
-            eta_seconds=None if total is None or per_second < 1 else round((total - done) / per_second),
+            eta_seconds=round((total - done) / per_second) if settled and total is not None else None,
         )
 
     def _per_second(self) -> float:

@@ -2,12 +2,16 @@
 
 
 def human_size(count: float) -> str:
-    """Give bytes with a binary unit: 1536 is '1.5 KiB'."""
+    """Give bytes with a binary unit, rounded down: 1536 is '1.5 KiB'. What is not whole never looks whole."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+            return f"{int(count)} B" if unit == "B" else f"{_tenths(count)} {unit}"
         count /= 1024
-    return f"{count:.1f} TiB" if count < 1024 else f"{count / 1024:.1f} PiB"
+    return f"{_tenths(count)} TiB" if count < 1024 else f"{_tenths(count / 1024)} PiB"
+
+
+def _tenths(count: float) -> str:
+    return f"{int(count * 10) / 10:.1f}"
 
 
 def human_time(seconds: float) -> str:

@@ -39,6 +39,11 @@ def _(event: events.Warned, status: Status) -> Status:
 
 
 @apply.register
+def _(_event: events.Asked, status: Status) -> Status:
+    return status.model_copy(update={"message": messages.ASKED})
+
+
+@apply.register
 def _(event: events.DiskChosen, status: Status) -> Status:
     return status.model_copy(update={"disk": event.disk})
 
@@ -75,6 +80,7 @@ def _(event: events.Failed, status: Status) -> Status:
             "message": event.message,
             "detail": event.detail,
             "hint": event.hint,
+            "exit_code": int(event.exit_code),
             "steps": steps,
             "progress": None,
             "finished_at": now(),

@@ -46,7 +46,9 @@ class StatusFile:
 
 def write(path: Path, status: Status) -> None:
     """Put ``status`` in place of what ``path`` held."""
-    fields = status.full() | ({"diskMayBoot": True} if status.disk_may_boot else {})
+    # Beside what is public: what it takes to tell the disk's state and the exit code once more.
+    private = {"diskMayBoot": status.disk_may_boot, "exitCode": status.exit_code}
+    fields = status.full() | {name: value for name, value in private.items() if value}
     new = path.with_suffix(".new")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

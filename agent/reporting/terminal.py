@@ -3,20 +3,13 @@
 from typing import TextIO, cast
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from agent.reporting import events
 from agent.reporting.patient_stream import PatientStream
-from agent.reporting.plain import event_line
-from agent.status import Status
+from agent.reporting.plain import event_line, progress_words
+from agent.status import Progress, Status
 
 
 class Terminal:
@@ -34,23 +27,25 @@ class Terminal:
         """Show ``event``."""
         match event:
             case events.Progressed(_, progress) if self._stream.ready():
-                self._move_bar(progress.bytes_done, progress.bytes_total)
+                self._move_bar(progress)
             case events.StepFinished() | events.Failed() | events.Finished():
                 self._remove_bar()
         line = event_line(event, status)
         if line is not None:
-            self._console.print(
-                line, style=_style(event), highlight=False, markup=False, emoji=False, soft_wrap=True
-            )
+            first, *rest = line.splitlines()
+            self._print(first, _style(event))
+            for text in rest:
+                self._print(text, "")
 
-    def _move_bar(self, done: int, total: int | None) -> None:
+    def _print(self, line: str, style: str) -> None:
+        self._console.print(line, style=style, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def _move_bar(self, progress: Progress) -> None:
         if self._bars is None:
             self._bars = Bars(
                 TextColumn(" "),
                 BarColumn(),
-                DownloadColumn(binary_units=True),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.description}", markup=False),
                 console=self._console,
                 transient=True,
                 # Nothing is drawn behind the listener's back: a terminal that was stopped (Ctrl-S) would hold
@@ -60,9 +55,15 @@ class Terminal:
                 redirect_stderr=False,
             )
             self._bars.start()
-            self._task = self._bars.add_task("", total=total)
+            self._task = self._bars.add_task("")
         if self._task is not None:
-            self._bars.update(self._task, completed=done, total=total, refresh=True)
+            self._bars.update(
+                self._task,
+                completed=progress.bytes_done,
+                total=progress.bytes_total,
+                description=progress_words(progress),
+                refresh=True,
+            )
 
     def _remove_bar(self) -> None:
         if self._bars is not None:

@@ -5,6 +5,7 @@ speaks to OVHcloud's API sends the same object. What the agent adds of its own s
 """
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -265,3 +266,28 @@ def json_schema() -> dict[str, Any]:
     """Give the JSON Schema (2020-12) of the request."""
     schema = Request.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def described(place: Sequence[int | str]) -> str:
+    """Give what the field at ``place`` (names and list indices, from the top) is for; empty if unknown."""
+    *above, name = place or ("",)
+    field = _properties(above).get(str(name), {})
+    return str(field.get("description", ""))
+
+
+def names_beside(place: Sequence[int | str]) -> list[str]:
+    """Give the names of the fields that there are where ``place`` names one."""
+    return list(_properties(place[:-1]))
+
+
+def _properties(place: Sequence[int | str]) -> dict[str, Any]:
+    """Give the fields of the object at ``place`` as the schema has them; none where there is no object."""
+    schema = json_schema()
+    part: dict[str, Any] = schema
+    for step in place:
+        part = part.get("items", {}) if isinstance(step, int) else part.get("properties", {}).get(step, {})
+        part = next((choice for choice in part.get("anyOf", ()) if choice.get("type") != "null"), part)
+        if "$ref" in part:
+            part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+    found: dict[str, Any] = part.get("properties", {})
+    return found

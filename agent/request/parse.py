@@ -11,31 +11,12 @@ from agent import messages
 from agent.errors import RequestError
 from agent.fetch.digest import ChecksumKind
 from agent.fetch.redaction import printable
+from agent.request.faults import kind_of, particulars, sentence
 from agent.request.model import ImageType, Request
 
 JsonObject = dict[str, Any]
 
-_HINT = "The request's fields are described in docs/request.md."
-# pydantic says these in the words of Python.
-_WORDS = {
-    "bool_type": "true or false is expected",
-    "extra_forbidden": "there is no such field",
-    "int_type": "an integer is expected",
-    "missing": "this field is required",
-    "model_type": "an object is expected",
-    "string_type": "a string is expected",
-    "string_unicode": "it holds half of a surrogate pair, which is no character",
-    "tuple_type": "a list is expected",
-}
-_KINDS = {
-    bool: "true or false",
-    dict: "an object",
-    float: "a number",
-    int: "an integer",
-    list: "a list",
-    str: "a string",
-    type(None): "null",
-}
+_HINT = "See what each field takes with: byoi-agent deploy --help"
 
 
 def load_json(text: bytes) -> JsonObject:
@@ -55,7 +36,7 @@ def load_json(text: bytes) -> JsonObject:
     if not isinstance(value, dict):
         raise _error(
             "The request is wrong: it is not a JSON object.",
-            f"It is {_KINDS[type(value)]}, and an object, {{...}}, is expected.",
+            f"It is {kind_of(value)}, and an object, {{...}}, is expected.",
         )
     return value
 
@@ -91,7 +72,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
 def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> RequestError:
     # The documented messages come first: programs look for them.
     fields = {error["loc"][0] for error in errors if error["loc"]}
-    detail = "; ".join(_sentence(error) + _given(error) for error in errors) + "."
     if "type" in fields and document.get("type") is not None:
         known = ", ".join(ImageType)
         return _error(messages.BAD_FORMAT, f"type: the types that can be written are {known}.")
@@ -99,21 +79,7 @@ def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> Request
         return _error(messages.BAD_CHECKSUM_TYPE, f"checkSumType: known are {', '.join(ChecksumKind)}.")
     if any(messages.CHECKSUM_PAIR in error["msg"] for error in errors):
         return _error(messages.CHECKSUM_PAIR, "Of checkSum and checkSumType only one is given.")
-    return _error(f"The request is wrong: {_sentence(errors[0])}.", detail)
-
-
-def _sentence(error: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    what = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
-    return printable(f"{place}: {what}" if place else what)
-
-
-def _given(error: ErrorDetails) -> str:
-    # Of what kind it is, never the value: it may be a secret. A rule about a whole object says it all.
-    kind = _KINDS.get(type(error["input"]))
-    if error["type"] == "missing" or (error["type"], kind) == ("value_error", _KINDS[dict]):
-        return ""
-    return f" (given: {kind})"
+    return _error(f"The request is wrong: {sentence(errors[0])}.", particulars(errors))
 
 
 def _error(message: str, detail: str) -> RequestError:

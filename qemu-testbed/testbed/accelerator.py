@@ -19,8 +19,9 @@ from .qemu_command import QEMU
 
 KVM = ("-accel", "kvm", "-cpu", "host")
 # Without la57 page tables have four levels, not five, which saves a tenth of a boot. svm stays: without it
-# guests fail oddly under QEMU 7.2.
-TCG = ("-accel", "tcg,thread=multi", "-cpu", "max,-la57")
+# guests fail oddly under QEMU 7.2. tb-size (MiB; 1024 if not said): what was translated before a reset is
+# thrown away one block at a time while the firmware writes over it, which after a whole boot takes minutes.
+TCG = ("-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max,-la57")
 _CHOICES = {"kvm": KVM, "tcg": TCG}
 _DEVICE = Path("/dev/kvm")
 # With KVM the panic comes within two seconds.

@@ -375,6 +375,9 @@ def test_four_primary_partitions(agent: Agent, server: MisbehavingServer, disk: 
 def test_no_such_disk(agent: Agent, server: MisbehavingServer, qcow2_gpt: Path, tmp_path: Path) -> None:
     ended = agent.deploy(request_for(serve(server, qcow2_gpt), tmp_path / "nothing"))
     check(ended, 3, f"There is no disk at {tmp_path / 'nothing'}.")
+    assert ended.status["hint"].endswith(
+        "A file that is to be used as a disk has to exist: truncate -s SIZE FILE"
+    )
 
 
 def test_no_such_group(agent: Agent, server: MisbehavingServer, qcow2_gpt: Path) -> None:

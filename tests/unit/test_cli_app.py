@@ -58,6 +58,7 @@ def test_help(command: CommandLine, words: list[str]) -> None:
 def test_help_of_each_command(command: CommandLine, name: str) -> None:
     said = command(name, "--help")
     assert said.code == 0
+    assert said == command(name, "-h")
     assert f"Usage: byoi-agent {name}" in said.out
 
 
@@ -81,10 +82,12 @@ def test_version(command: CommandLine) -> None:
         (["nonsense"], "No such command"),
         (["status", "request.json"], "Unexpected extra argument"),
         (["deploy", "a", "b"], "Unexpected extra argument"),
-        (["deploy", "--url"], "requires an argument"),
-        (["deploy", "--disk-group-id", "x"], "--disk-group-id"),
+        (["deploy", "--url"], "--url: it wants a value."),
+        (["deploy", "--disk-group-id", "x"], "--disk-group-id: an integer is expected."),
         (["deploy", "--sector-size", "4k"], "--sector-size"),
         (["status", "--json=yes"], "does not take a value"),
+        (["plan", "--disk", ""], "--disk: the path is empty."),
+        (["plan", "--ca-file", ""], "--ca-file: the path is empty."),
     ],
 )
 def test_a_wrong_command_line(command: CommandLine, words: list[str], reason: str) -> None:
@@ -93,6 +96,13 @@ def test_a_wrong_command_line(command: CommandLine, words: list[str], reason: st
     assert said.err.startswith("Error: ")
     assert reason in said.err
     assert "What to do: " in said.err
+
+
+def test_an_error_names_the_command_it_is_about(command: CommandLine) -> None:
+    said = command("status", "--nonsense")
+    assert said.err.startswith("Error: The command line of byoi-agent status is wrong.\n")
+    assert "Look at: byoi-agent status --help." in said.err
+    assert command("nonsense").err.startswith("Error: The command line is wrong.\n")
 
 
 def test_a_wrong_request(command: CommandLine, tmp_path: Path) -> None:
@@ -227,7 +237,7 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
             assert said.stderr == ""
         failed = agent_process(tmp_path, "", "cancel", "--json", stdout=writing)
         assert (failed.returncode, "Traceback" in failed.stderr) == (2, False)
-        assert failed.stderr.startswith("Error: The command line is wrong.\n")
+        assert failed.stderr.startswith("Error: The command line of byoi-agent cancel is wrong.\n")
     finally:
         os.close(writing)
 

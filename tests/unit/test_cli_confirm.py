@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import selectors
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import messages
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.unit.test_images_common import MIB, tiny_image
 
@@ -118,12 +120,13 @@ def asked(
 @pytest.mark.parametrize(
     ("keys", "code", "message"),
     [
-        (b"yes\n", 3, "Error: The deployment was not confirmed."),
+        (b"yes\nno\n", 3, "Error: The deployment was not confirmed."),
+        (b"yes\n\n", 3, "That is not its name. Type "),
         (b"\n", 3, "Error: The deployment was not confirmed."),
         (b"\x04", 3, "Error: The deployment was not confirmed."),
         (b"\x03", 130, "Error: The deployment was interrupted."),
     ],
-    ids=["wrong name", "nothing", "Ctrl-D", "Ctrl-C"],
+    ids=["wrong names", "wrong name", "nothing", "Ctrl-D", "Ctrl-C"],
 )
 def test_not_confirmed(
     terminal: Terminal, tmp_path: Path, url: str, disk: Path, keys: bytes, code: int, message: str
@@ -137,6 +140,36 @@ def test_not_confirmed(
     assert "was not changed." in screen
     assert "What to do: " in screen
     assert disk.read_bytes() == before
+
+
+def test_a_status_says_that_an_answer_is_waited_for(
+    terminal: Terminal, tmp_path: Path, url: str, disk: Path
+) -> None:
+    with asked(terminal, tmp_path, url, disk):
+        status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["status"], status["message"]) == ("doing", messages.ASKED)
+
+
+def test_what_comes_after_the_question_begins_a_line(
+    terminal: Terminal, tmp_path: Path, url: str, disk: Path
+) -> None:
+    with asked(terminal, tmp_path, url, disk) as process:
+        terminal.type(b"\x03")
+        process.wait(TIMEOUT)
+    assert "\nError: The deployment was interrupted." in re.sub("\x1b\\[[0-9;]*m|\r", "", terminal.rest())
+
+
+def test_the_second_answer_counts_and_so_does_a_link(
+    terminal: Terminal, tmp_path: Path, url: str, disk: Path
+) -> None:
+    link = tmp_path / "by-id"
+    link.symlink_to(disk)
+    with asked(terminal, tmp_path, url, link) as process:
+        terminal.type(b"/dev/wrong\n")
+        terminal.read_until(b"or nothing to end: ")
+        terminal.type(f"{link}\n".encode())
+        assert process.wait(TIMEOUT) == 0
+    assert f"Done: the image is on {disk}." in terminal.rest()
 
 
 def test_confirmed(terminal: Terminal, tmp_path: Path, url: str, disk: Path) -> None:

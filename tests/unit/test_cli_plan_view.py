@@ -15,7 +15,7 @@ from partitioning.release import ReleaseAction
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.table_samples import Part, gpt_disk
 from tests.unit.test_cli_common import CommandLine, command
-from tests.unit.test_images_common import MIB, file_of, image_of, plan_with, target_for, tiny_image
+from tests.unit.test_images_common import FILE_SUM, MIB, file_of, image_of, plan_with, target_for, tiny_image
 from tests.unit.test_request_common import SECRET, request
 
 __all__ = ["command"]
@@ -69,10 +69,18 @@ def test_what_is_stopped_and_erased_in_words(tmp_path: Path) -> None:
 
 def test_the_image_in_words(tmp_path: Path) -> None:
     lines = lines_of(plan_with(tmp_path))
-    assert lines["Write"] == "2.0 MiB (2097152 bytes), MBR with 1 partitions"
+    assert lines["Write"] == "2.0 MiB (2097152 bytes), MBR with 1 partition"
     assert lines["Boots on"] == "legacy (UEFI: the image has no EFI system partition.)"
     assert lines["Config"] == "no ConfigDrive"
     assert "Table" not in lines
+
+
+def test_the_sum_in_words(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path)
+    value = FILE_SUM.value
+    assert lines_of(plan)["Sum"] == f"none was given to check; the file has sha256 {value}"
+    asked = dataclasses.replace(plan, file_sum=dataclasses.replace(FILE_SUM, asked_for=True))
+    assert lines_of(asked)["Sum"] == f"sha256 {value}, as asked for"
 
 
 def test_a_config_drive_in_words(tmp_path: Path) -> None:
@@ -89,7 +97,7 @@ def test_a_config_drive_in_words(tmp_path: Path) -> None:
 def test_a_gpt_and_warnings_in_words(tmp_path: Path) -> None:
     data = gpt_disk(4096, [Part(100, 3999)], boot_code=b"code")
     target = target_for(file_of(tmp_path / "disk", 8 * MIB))
-    plan = make_plan(request(), target, image_of(data))
+    plan = make_plan(request(), target, FILE_SUM, image_of(data))
     lines = lines_of(dataclasses.replace(plan, warnings=("Careful.",)))
     assert lines["Table"] == "the backup GPT is moved to the end of the disk"
     assert lines["Warning"] == "Careful."
@@ -117,6 +125,9 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
             "url": "https://h.example/image",
             "type": "raw",
             "fileSize": 2 * MIB,
+            "checkSumType": "sha256",
+            "checkSum": "ab" * 32,
+            "checkSumChecked": False,
             "virtualSize": 2 * MIB,
             "partitionTable": "mbr",
             "partitions": 1,
@@ -139,7 +150,9 @@ def test_a_plan_without_a_drive_as_json(tmp_path: Path) -> None:
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     wanted = secretive()
-    plan = make_plan(wanted, target_for(file_of(tmp_path / "disk", 8 * MIB)), image_of(tiny_image()))
+    plan = make_plan(
+        wanted, target_for(file_of(tmp_path / "disk", 8 * MIB)), FILE_SUM, image_of(tiny_image())
+    )
     shown = [*target_lines(wanted, plan.target), *image_lines(plan), json.dumps(plan_json(wanted, plan))]
     assert SECRET not in "\n".join(shown) + repr(plan)
 
@@ -147,7 +160,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 def test_no_room_for_the_drive(tmp_path: Path) -> None:
     target = target_for(file_of(tmp_path / "disk", 2 * MIB))
     with pytest.raises(Refused) as caught:
-        make_plan(secretive(), target, image_of(tiny_image()))
+        make_plan(secretive(), target, FILE_SUM, image_of(tiny_image()))
     assert caught.value.message == "Could not create configdrive on disk."
     assert SECRET not in caught.value.detail
 
@@ -155,7 +168,9 @@ def test_no_room_for_the_drive(tmp_path: Path) -> None:
 def test_an_image_that_this_firmware_can_not_start(tmp_path: Path) -> None:
     target = target_for(file_of(tmp_path / "disk", 8 * MIB))
     with pytest.raises(NotBootable):
-        make_plan(request(), dataclasses.replace(target, firmware=Firmware.UEFI), image_of(tiny_image()))
+        make_plan(
+            request(), dataclasses.replace(target, firmware=Firmware.UEFI), FILE_SUM, image_of(tiny_image())
+        )
 
 
 def test_both_firmwares_in_words(tmp_path: Path) -> None:

@@ -382,3 +382,17 @@ def test_ctrl_c_while_the_lock_is_given_back(
     fail_with(Refused("No.", detail="Why.", hint="What."), monkeypatch)
     said = command(*words)
     assert (said.code, final(said)["message"], said.err.count("Error: ")) == (3, "No.", 1)
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+def test_a_ca_file_that_is_of_no_use(
+    command: CommandLine, words: list[str], disk: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    before, path = disk.read_bytes(), tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    said = command(*words, "--ca-file", str(path))
+    assert said.code == 2
+    assert final(said)["message"] == "The request is wrong: options.caFile can not be used."
+    assert str(path) in str(final(said)["detail"])
+    assert disk.read_bytes() == before

@@ -10,9 +10,11 @@ import pytest
 
 from agent import run_lock
 from agent.cli import cancel, status
-from agent.reporting import status_file
+from agent.exit_codes import ExitCode
+from agent.reporting import events, status_file
+from agent.reporting.status_change import apply
 from agent.run_directory import ENVIRONMENT_VARIABLE, run_directory
-from agent.status import DiskStatus, Progress, State, Status
+from agent.status import DiskStatus, Progress, State, Status, StepState, StepStatus
 from tests.unit.test_cli_common import CommandLine, command
 
 __all__ = ["command"]
@@ -22,6 +24,10 @@ DOING = Status(
     servername="ns1", message="Writing", started_at="2026-01-01T00:00:00Z", disk=DISK, checksum="ab"
 )
 DONE = DOING.model_copy(update={"status": State.DONE, "message": "done"})
+FAILED = apply(
+    events.Failed("Can't write raw on disk.", "Why.", "What.", ExitCode.WRITE_FAILED),
+    DOING.model_copy(update={"disk_touched": True, "warnings": ("Careful.",)}),
+)
 
 # Holds the lock as a deployment does, says so, and ends when standard input does.
 HOLDER = """
@@ -72,23 +78,103 @@ def test_all_fields(command: CommandLine) -> None:
 
 
 def test_words_for_people(command: CommandLine) -> None:
-    more = {"detail": "Why.", "hint": "What.", "progress": Progress(bytes_done=1 << 20, bytes_total=4 << 20)}
-    status_file.write(command.where.status, DONE.model_copy(update=more))
-    assert command("status").out == "ns1: done: done\n  1.0 MiB of 4.0 MiB (25 %), 0 B/s\n  Why.\n  What.\n"
+    progress = Progress(bytes_done=1 << 20, bytes_total=4 << 20)
+    status_file.write(command.where.status, DONE.model_copy(update={"progress": progress}))
+    expected = ["ns1: done: done", "  1.0 MiB of 4.0 MiB (25 %), 0 B/s", "  The disk /dev/sda was deployed."]
+    assert command("status").out.splitlines() == expected
+
+
+def test_words_of_a_failure_for_people(command: CommandLine) -> None:
+    status_file.write(command.where.status, FAILED)
+    assert (command("status").code, command("status").out.splitlines()) == (
+        0,
+        [
+            "ns1: error: Can't write raw on disk.",
+            "  Why.",
+            "  The disk /dev/sda was changed and does not boot.",
+            "  Warning: Careful.",
+            "  What to do: What.",
+        ],
+    )
+
+
+def looks(patch: pytest.MonkeyPatch, *shown: Status | None) -> None:
+    """Have the status be ``shown``, one after the other."""
+    left = iter(shown)
+    patch.setattr(status, "status_now", lambda _where: next(left))
+    patch.setattr(status, "_POLL", 0)
 
 
 def test_following_ends_with_the_deployment(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    further = DOING.model_copy(update={"message": "Flushing"})
-    shown = iter([DOING, DOING, further, further, DONE])
-    monkeypatch.setattr(status, "status_now", lambda _where: next(shown))
-    monkeypatch.setattr(status, "_POLL", 0)
-    lines = command("status", "--follow").out.splitlines()
-    assert lines == ["ns1: doing: Writing", "ns1: doing: Flushing", "ns1: done: done"]
+    steps = (StepStatus(name="write", state=StepState.DONE, seconds=61.2), StepStatus(name="flush"))
+    writing = DOING.model_copy(update={"step": "write", "warnings": ("Careful.",)})
+    further = writing.model_copy(update={"message": "Flushing", "step": "flush", "steps": steps})
+    looks(monkeypatch, DOING, DOING, writing, further, further, DONE.model_copy(update={"steps": steps}))
+    said = command("status", "--follow")
+    assert (said.code, said.out.splitlines()) == (
+        0,
+        [
+            "Writing ...",
+            "Warning: Careful.",
+            "  done in 61.2 s",
+            "Flushing ...",
+            "Done: the image is on /dev/sda.",
+        ],
+    )
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_following_a_deployment_that_fails(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    looks(monkeypatch, DOING, FAILED)
+    said = command("status", "--follow", *words)
+    assert (said.code, said.err) == (5, "")
+    if words:
+        assert [json.loads(line)["status"] for line in said.out.splitlines()] == ["doing", "error"]
+    else:
+        assert "Error: Can't write raw on disk.\n  Why.\n  The disk /dev/sda was changed and does" in said.out
+        assert said.out.endswith("  What to do: What.\n")
+
+
+def test_progress_is_followed(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[events.Event] = []
+
+    class Notes:
+        def handle(self, event: events.Event, _status: Status) -> None:
+            told.append(event)
+
+    monkeypatch.setattr(status, "listener_for_people", lambda _stream: Notes())
+    moved = [
+        DOING.model_copy(update={"step": "write", "progress": Progress(bytes_done=done)})
+        for done in (1, 1, 2)
+    ]
+    looks(monkeypatch, *moved, DONE)
+    assert command("status", "--follow").code == 0
+    done = [event.progress.bytes_done for event in told if isinstance(event, events.Progressed)]
+    assert done == [1, 2]
+    assert isinstance(told[-1], events.Finished)
+
+
+def test_no_longer_following(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    looks(monkeypatch, DOING)
+    monkeypatch.setattr("time.sleep", stop)
+    said = command("status", "--follow")
+    assert (said.code, said.err) == (130, "\nNo longer watching; the deployment goes on.\n")
+
+
+def test_all_fields_are_json(command: CommandLine) -> None:
+    said = command("status", "--full")
+    assert (said.code, said.out) == (2, "")
+    assert "--full goes with --json." in said.err
 
 
 def test_without_following_once_is_enough(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "status_now", lambda _where: DOING)
-    assert command("status").out == "ns1: doing: Writing\n"
+    looks(monkeypatch, DOING)
+    assert command("status").out == "ns1: doing: Writing\n  The disk /dev/sda was not changed.\n"
 
 
 def test_nothing_to_cancel(command: CommandLine) -> None:
@@ -128,7 +214,7 @@ def test_a_deployment_whose_process_can_not_be_told(command: CommandLine) -> Non
 
 def test_nothing_in_a_status_moves_the_cursor(command: CommandLine) -> None:
     status_file.write(command.where.status, DONE.model_copy(update={"servername": "a\x1b[2Jb"}))
-    assert command("status").out == "a?[2Jb: done: done\n"
+    assert command("status").out.startswith("a?[2Jb: done: done\n")
 
 
 def test_a_deployment_that_does_not_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

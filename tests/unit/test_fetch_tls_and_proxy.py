@@ -79,7 +79,7 @@ def test_an_unknown_certificate_is_final(secure: MisbehavingServer) -> None:
     error = failure(Source(url=secure.url("/image?SECRET")))
     assert error.attempts == 1
     assert "certificate is not trusted" in error.detail
-    assert "ca_file" in error.hint
+    assert "caFile (--ca-file)" in error.hint
     assert "SECRET" not in str(error)
 
 

@@ -5,8 +5,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from agent.deployment.plan import DeploymentPlan, make_plan
+from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
 from agent.deployment.target import Target
+from agent.fetch.digest import ChecksumKind
 from agent.images.image import Image, raw_image
 from agent.request.model import Request
 from partitioning.byte_access import ByteReader, BytesReader
@@ -45,9 +46,12 @@ def target_for(path: Path, *, sector_size: int | None = None) -> Target:
     return Target(disk=disk, group_id=None, release=ReleasePlan(disk=disk, actions=()), firmware=None)
 
 
+FILE_SUM = FileSum(kind=ChecksumKind.SHA256, value="ab" * 32, asked_for=False)
+
+
 def plan_for(wanted: Request, folder: Path, *, size: int = 8 * MIB) -> DeploymentPlan:
     """The plan for the small image on a file in ``folder``."""
-    return make_plan(wanted, target_for(file_of(folder / "disk", size)), image_of(tiny_image()))
+    return make_plan(wanted, target_for(file_of(folder / "disk", size)), FILE_SUM, image_of(tiny_image()))
 
 
 def plan_with(folder: Path, **fields: Any) -> DeploymentPlan:

@@ -45,8 +45,18 @@ def test_a_work_that_begins_again_has_a_new_rate() -> None:
     clock.now += 1
     assert rate.progress(0, 1000).bytes_per_second == 0
     clock.now += 1
-    found = rate.progress(100, 1000)
-    assert (found.bytes_per_second, found.eta_seconds) == (100, 9)
+    assert rate.progress(100, 1000).bytes_per_second == 100
+    clock.now += 1
+    found = rate.progress(200, 1000)
+    assert (found.bytes_per_second, found.eta_seconds) == (100, 8)
+
+
+def test_the_first_moments_say_nothing_of_the_time_that_is_left() -> None:
+    clock = Clock()
+    rate = Rate(clock)
+    clock.now += 1.9
+    found = rate.progress(1900, 5000)
+    assert (found.bytes_per_second, found.eta_seconds) == (1000, None)
 
 
 @pytest.mark.parametrize("total", [None, 1000])

@@ -28,6 +28,13 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert json.loads(path.read_bytes()) == full.full()
 
 
+def test_what_is_not_public_is_kept_too(path: Path) -> None:
+    failed = status(disk_touched=True, disk_may_boot=True, exit_code=5)
+    status_file.write(path, failed)
+    assert status_file.read(path) == failed
+    assert not {"diskMayBoot", "exitCode"} & failed.full().keys()
+
+
 def test_every_event_is_written(path: Path) -> None:
     reporter = reporter_with(StatusFile(path, Clock()))
     for event in ONE_OF_EACH:

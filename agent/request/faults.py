@@ -1,0 +1,80 @@
+"""What is wrong with a request, in our own words; pydantic's are those of Python."""
+
+import difflib
+from collections.abc import Sequence
+
+from pydantic_core import ErrorDetails
+
+from agent.fetch.redaction import printable
+from agent.request.model import described, names_beside
+
+_WRONG_KIND = {
+    "bool_type": "true or false is expected",
+    "int_type": "an integer is expected",
+    "model_type": "an object is expected",
+    "string_type": "a string is expected",
+    "tuple_type": "a list is expected",
+}
+_WRONG_VALUE = {
+    "enum": "one of {expected} is expected",
+    "extra_forbidden": "there is no such field",
+    "greater_than_equal": "it can not be less than {ge}",
+    "less_than_equal": "it can not be more than {le}",
+    "literal_error": "{expected} is expected",
+    "missing": "this field is required",
+    "string_too_long": "it is longer than {max_length} characters",
+    "string_too_short": "it is empty",
+    "string_unicode": "it holds half of a surrogate pair, which is no character",
+}
+_KINDS = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "an integer",
+    list: "a list",
+    str: "a string",
+    type(None): "null",
+}
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a JSON value, with its article."""
+    return _KINDS[type(value)]
+
+
+def sentence(error: ErrorDetails) -> str:
+    """Name the field and say what is wrong with it."""
+    place = ".".join(str(part) for part in error["loc"])
+    words = {**_WRONG_KIND, **_WRONG_VALUE}.get(error["type"])
+    if words is None:
+        what = error["msg"].removeprefix("Value error, ")
+    else:
+        what = words.format(**{"expected": "", **error.get("ctx", {})}).replace("'", "")
+    return printable(f"{place}: {what}" if place else what)
+
+
+def particulars(errors: Sequence[ErrorDetails]) -> str:
+    """Say more than the first sentence does: of one fault what the field is, of several all of them."""
+    if len(errors) > 1:
+        return "; ".join(sentence(error) + _given(error) for error in errors) + "."
+    return " ".join(filter(None, _about(errors[0]))) or "Nothing was downloaded, and no disk was touched."
+
+
+def _about(error: ErrorDetails) -> list[str]:
+    place = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return _instead_of(str(place[-1]), names_beside(place))
+    given = f"Given is {kind_of(error['input'])}." if error["type"] in _WRONG_KIND else ""
+    return [given, described(place)]
+
+
+def _instead_of(name: str, known: Sequence[str]) -> list[str]:
+    lower = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    meant = f"Is {lower[close[0]]} meant?" if close else ""
+    return [meant, f"Known there: {', '.join(known)}." if known else ""]
+
+
+def _given(error: ErrorDetails) -> str:
+    # Of what kind it is, never the value: it may be a secret.
+    return f" (given: {kind_of(error['input'])})" if error["type"] in _WRONG_KIND else ""
