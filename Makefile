@@ -23,6 +23,7 @@ $(READY): pyproject.toml constraints.txt | packages
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cloud-init-reader]'
 	@touch $@
+	@echo "Ready: $(BIN)/byoi-agent"
 
 check: setup lint types layers unit ## the quick loop: lint, types, layers, unit tests
 

@@ -27,7 +27,9 @@ class RequestFlags:
 
     url: Annotated[str | None, _flag("--url", "URL", "Where the image is.", _REQUEST)] = None
     type: Annotated[str | None, _flag("--type", "TYPE", "qcow2 or raw.", _REQUEST)] = None
-    check_sum: Annotated[str | None, _flag("--check-sum", "HEX", "The file's sum, in hex.", _REQUEST)] = None
+    check_sum: Annotated[
+        str | None, _flag("--check-sum", "HEX", "The sum of the file as it is delivered, in hex.", _REQUEST)
+    ] = None
     check_sum_type: Annotated[
         str | None, _flag("--check-sum-type", "KIND", "md5, sha1, sha256 or sha512.", _REQUEST)
     ] = None

@@ -221,7 +221,8 @@ class Request(_Part):
     )
     type: ImageType = Field(strict=False, description="The image's format; the file has to be of it.")
     check_sum: str | None = Field(
-        default=None, description="The file's sum in hexadecimal digits, upper or lower case."
+        default=None,
+        description="The sum of the file as it is delivered, in hexadecimal digits, upper or lower case.",
     )
     check_sum_type: ChecksumKind | None = Field(
         default=None, strict=False, description="What kind of sum `checkSum` is."

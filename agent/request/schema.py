@@ -19,6 +19,26 @@ This page is generated from the code (`make docs`), and so is the JSON Schema be
 [request.schema.json](request.schema.json). `checkSum` and `checkSumType` come together or not at all.
 The fields have flags on the command line (`byoi-agent deploy --help`); flags win over the file.
 `configdrive.enable` has none of its own: any flag for the ConfigDrive sets it.
+
+```json
+{
+  "URL": "https://images.example/debian-12.qcow2",
+  "type": "qcow2",
+  "checkSum": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+  "checkSumType": "sha256",
+  "description": "Debian 12",
+  "diskGroupId": 1,
+  "httpHeader": [{"key": "Authorization", "value": "Bearer TOKEN"}],
+  "configdrive": {
+    "enable": true,
+    "hostname": "web1.example",
+    "sshKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILfj3CmykqsfNfuI5XjkHlUoKrTJgfdfVizxuGF8CEmV me@laptop",
+    "userData": "#cloud-config\\npackages: [nginx]\\n",
+    "userMetadatas": [{"key": "role", "value": "web"}]
+  },
+  "options": {"bootType": "auto", "verify": true, "reboot": true}
+}
+```
 """
 
 
