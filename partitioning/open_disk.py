@@ -182,6 +182,17 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
 
 
 @contextmanager
+def held_exclusively(path: Path) -> Iterator[None]:
+    """Keep everybody else from the block device at ``path``, and write nothing. Raises DiskBusy."""
+    fd = _open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_EXCL)
+    try:
+        _lock(path, fd)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def open_for_reading(path: Path, *, sector_size: int | None = None) -> Iterator[OpenDisk]:
     """Open the disk at ``path`` to look at it; nothing can be written through it."""
     _mode(path)

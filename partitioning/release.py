@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from partitioning.command import CommandError, available, run
+from partitioning.disk_paths import other_paths
 from partitioning.disks import Disk
 from partitioning.errors import DiskBusy, ReleaseFailed
 from partitioning.holders import Holder, HolderKind, describe_holders, find_holders, walk
 from partitioning.identity import assert_same_disk, assert_still_there
-from partitioning.open_disk import OpenDisk, open_exclusively
+from partitioning.open_disk import OpenDisk, held_exclusively, open_exclusively
 from partitioning.running_system import refuse_if_in_use
 from partitioning.sysfs import REAL, BlockNode, Roots, node_named
 
@@ -86,7 +87,7 @@ def carry_out(plan: ReleasePlan, *, on_action: OnAction | None = None, roots: Ro
 def released_and_open(
     disk: Disk, *, on_action: OnAction | None = None, roots: Roots = REAL
 ) -> Iterator[OpenDisk]:
-    """Free ``disk`` and hold it open exclusively, so that nothing can take it again.
+    """Free ``disk`` and hold it open exclusively over all of its paths, so that nothing can take it again.
 
     Between the last stop and the opening udev may assemble what stands on the disk once more; then all is
     done again, a few times. Raises what ``plan_release``, ``carry_out`` and ``open_exclusively`` raise,
@@ -102,13 +103,17 @@ def _release_and_open(disk: Disk, on_action: OnAction | None, roots: Roots, stac
     while True:
         rounds_left -= 1
         carry_out(plan_release(disk, roots=roots), on_action=on_action, roots=roots)
-        try:
-            opened = stack.enter_context(open_exclusively(disk.path, sector_size=sector_size))
-        except DiskBusy:
-            if not rounds_left:
-                raise
-        else:
+        with ExitStack() as attempt:
+            try:
+                opened = attempt.enter_context(open_exclusively(disk.path, sector_size=sector_size))
+                for other in other_paths(disk, roots=roots):
+                    attempt.enter_context(held_exclusively(other.path))
+            except DiskBusy:
+                if not rounds_left:
+                    raise
+                continue
             assert_same_disk(disk, opened, roots=roots)
+            stack.push(attempt.pop_all())
             return opened
 
 

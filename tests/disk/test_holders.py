@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from partitioning import release
 from partitioning.disk_selection import disk_at
 from partitioning.disks import Disk
 from partitioning.errors import DiskBusy, DiskNotFound
@@ -224,6 +225,33 @@ def test_what_comes_back_by_itself_is_stopped_again(device: Path, monkeypatch: p
         udev.join()
         for path in (above, *again):
             detach(path)
+
+
+def test_every_path_to_the_disk_is_held(
+    device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loop_device(sparse_file(tmp_path / "second path", SIZE)) as path:
+        other = disk(path)
+        monkeypatch.setattr(release, "other_paths", lambda _disk, **_: (other,))
+        with released_and_open(disk(device)), pytest.raises(OSError, match="busy"):
+            os.open(path, os.O_RDONLY | os.O_EXCL)
+        os.close(os.open(path, os.O_RDONLY | os.O_EXCL))
+
+
+def test_a_disk_that_is_held_over_another_path_is_busy(
+    device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loop_device(sparse_file(tmp_path / "second path", SIZE)) as path:
+        other = disk(path)
+        monkeypatch.setattr(release, "other_paths", lambda _disk, **_: (other,))
+        monkeypatch.setattr("partitioning.open_disk._LOCK_WAIT", 0.2)
+        held = os.open(path, os.O_RDONLY | os.O_EXCL)
+        try:
+            with pytest.raises(DiskBusy, match=f"The disk {path} is in use"), released_and_open(disk(device)):
+                pass
+        finally:
+            os.close(held)
+    os.close(os.open(device, os.O_RDWR | os.O_EXCL))  # nothing is left open of the disk itself
 
 
 def test_a_disk_that_is_locked_at_first_is_tried_again(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
