@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from agent import messages
+from agent.exit_codes import ExitCode
 
 SUMMARY_FIELDS = ("servername", "status", "message", "checksum")
 
@@ -86,7 +87,7 @@ class Status(_Part):
     disk_touched: bool = False
     disk_may_boot: bool = Field(default=False, exclude=True)
     """With ``disk_touched``: whether what stands on the disk may boot, be it the old or the new."""
-    exit_code: int | None = Field(default=None, exclude=True)
+    exit_code: ExitCode | None = Field(default=None, exclude=True)
     """The exit code of a deployment that failed."""
     warnings: tuple[str, ...] = ()
     started_at: str

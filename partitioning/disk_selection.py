@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from partitioning.disk_facts import describe_disk
-from partitioning.disks import Disk, file_disk, format_size
+from partitioning.disks import Disk, IgnoredReason, file_disk, format_size
 from partitioning.errors import DiskNotFound, DiskUnsuitable
 from partitioning.group_config import GroupConfig
 from partitioning.groups import DiskGroup, default_group_id, form_groups
@@ -76,8 +76,12 @@ def _mode(path: Path) -> int:
         raise DiskNotFound(
             f"There is no disk at {path}.",
             detail=f"{os.strerror(error.errno or 0)}.",
-            hint=_SEE_DISKS if path.is_relative_to("/dev") else f"{_SEE_DISKS}. {_MAKE_FILE}",
+            hint=f"{_SEE_DISKS}. {_MAKE_FILE}" if _could_be_made(path, error) else _SEE_DISKS,
         ) from error
+
+
+def _could_be_made(path: Path, error: OSError) -> bool:
+    return isinstance(error, FileNotFoundError) and not path.is_relative_to("/dev")
 
 
 def _check_node(path: Path, node: BlockNode) -> None:
@@ -144,10 +148,16 @@ def _no_group(
     return DiskNotFound(
         f"There is no disk group {wanted}.",
         detail=" ".join(filter(None, parts)),
-        hint="Name one of the groups (diskGroupId), or the disk itself (--disk PATH)."
-        if listed
-        else "Check that the disks answer (dmesg) and that the rescue kernel has their driver.",
+        hint=_group_hint(inventory, listed=bool(listed)),
     )
+
+
+def _group_hint(inventory: Sequence[Disk], *, listed: bool) -> str:
+    if listed:
+        return "Name one of the groups (diskGroupId), or the disk itself (--disk PATH)."
+    if any(disk.ignored is IgnoredReason.RUNNING_SYSTEM for disk in inventory):
+        return "Start the server from a rescue system that does not stand on the disk, then try again."
+    return "Check that the disks answer (dmesg) and that the rescue kernel has their driver."
 
 
 def _describe(group: DiskGroup) -> str:

@@ -8,8 +8,9 @@ import sys
 from agent import run_lock
 from agent.errors import Refused
 from agent.exit_codes import ExitCode
-from agent.run_directory import run_directory
-from agent.status import DiskState, State, Status
+from agent.fetch.redaction import printable
+from agent.run_directory import RunDirectory, run_directory
+from agent.status import State, Status
 from agent.status_now import status_now
 
 _PATIENCE = 60.0
@@ -23,20 +24,21 @@ def cancel() -> int:
     where = run_directory()
     pid = run_lock.owner(where.lock)
     if pid is None:
-        raise _nobody(held=run_lock.is_held(where.lock))
+        raise _nobody(where, held=run_lock.is_held(where.lock))
     with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
         os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)  # one that was suspended (Ctrl-Z) hears nothing
     if not run_lock.wait_until_free(where.lock, _PATIENCE):
         raise Refused(
             "The deployment has not ended yet.",
             detail=f"Process {pid} was told to end, and is still there after {_PATIENCE:.0f} s.",
             hint=f"It may be waiting for the disk. Look at: byoi-agent status. End it: kill -9 {pid}",
         )
-    sys.stdout.write(_outcome(status_now(where)))
+    sys.stdout.write(printable(_outcome(status_now(where))) + "\n")
     return ExitCode.DONE
 
 
-def _nobody(*, held: bool) -> Refused:
+def _nobody(where: RunDirectory, *, held: bool) -> Refused:
     if held:
         return Refused(
             "The deployment can not be stopped now.",
@@ -45,13 +47,14 @@ def _nobody(*, held: bool) -> Refused:
         )
     return Refused(
         "No deployment is running.",
-        detail="Nobody holds the lock of this server, so there is nothing to stop.",
+        detail=f"No process works in {where.path}, so there is nothing to stop.",
         hint="See how the last one ended with: byoi-agent status",
     )
 
 
 def _outcome(ended: Status | None) -> str:
     if ended is not None and ended.status is State.DONE:
-        return "The deployment was done before it could be stopped.\n"
-    state = DiskState.UNTOUCHED if ended is None else ended.disk_state
-    return f"The deployment was stopped. The disk {state}.\n"
+        return "The deployment was done before it could be stopped."
+    if ended is None or ended.disk is None:
+        return "The deployment was stopped. No disk was changed."
+    return f"The deployment was stopped. The disk {ended.disk.path} {ended.disk_state}."

@@ -1,12 +1,11 @@
 """``byoi-agent deploy``: puts the image on the disk."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agent.cli.confirm import confirm
+from agent.cli.confirm import can_ask, confirm
 from agent.cli.listeners import listeners_for
 from agent.cli.request_flags import RequestFlags, with_request_flags
 from agent.cli.request_input import read_request
@@ -16,7 +15,12 @@ from agent.run_directory import run_directory
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="PATH", help="The file that pins disk groups.", show_default=False),
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="The file that pins disk groups (/etc/byoi-agent/disk-groups.toml).",
+        show_default=False,
+    ),
 ]
 RequestArgument = Annotated[
     str | None,
@@ -52,10 +56,11 @@ def deploy(
 def _asks(*, yes: bool, from_stdin: bool) -> bool:
     if yes:
         return False
-    if from_stdin or not sys.stdin.isatty():
+    if from_stdin or not can_ask():
         raise RequestError(
             "The command line is wrong: --yes is missing.",
-            detail="deploy erases a disk, and there is no terminal to ask on.",
+            detail="deploy erases a disk, and can not ask whether it may: "
+            + ("standard input carries the request." if from_stdin else "there is no terminal to ask on."),
             hint="Look at what would be done with: byoi-agent plan. Then add --yes.",
         )
     return True

@@ -60,7 +60,7 @@ def usage_error(error: typer.TyperException, command: str | None) -> RequestErro
     return RequestError(
         f"The command line of {called} is wrong." if command else "The command line is wrong.",
         detail=_usage_words(error),
-        hint=f"Look at: {called} --help. A value with a space in it wants quotes.",
+        hint=f"{_meant(error)}Look at: {called} --help{_quotes(error)}",
     )
 
 
@@ -74,9 +74,20 @@ _COMPLAINTS = (
 )
 _PLAINER = {
     "does not take a value": "it does not take a value",
-    "requires an argument": "it wants a value",
+    "requires an argument": "it needs a value",
     "valid integer": "an integer is expected",
 }
+
+
+def _meant(error: typer.TyperException) -> str:
+    # The program's own options, of which one looks like what was typed.
+    close = [name for name in getattr(error, "possibilities", None) or () if _FLAG.fullmatch(name)]
+    return f"Is {close[0]} meant? " if close else ""
+
+
+def _quotes(error: typer.TyperException) -> str:
+    unexpected = "unexpected extra argument" in error.format_message()
+    return ". A value with a space in it needs quotes." if unexpected else ""
 
 
 def _usage_words(error: typer.TyperException) -> str:

@@ -34,5 +34,5 @@ def plan(
     if json:
         write_json(plan_json(request, made))
     else:
-        write_lines([*target_lines(request, made.target), *image_lines(made)])
+        write_lines([*target_lines(request, made.target), *image_lines(request, made)])
     return ExitCode.DONE

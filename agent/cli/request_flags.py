@@ -39,7 +39,7 @@ class RequestFlags:
     )
     http_header: Annotated[list[str] | None, _flag("--http-header", "HEADER", _HTTP_HEADER, _REQUEST)] = None
 
-    hostname: Annotated[str | None, _flag("--hostname", "NAME", "The server's host name.", _CONFIGDRIVE)] = (
+    hostname: Annotated[str | None, _flag("--hostname", "NAME", "The new system's name.", _CONFIGDRIVE)] = (
         None
     )
     ssh_key: Annotated[
@@ -54,7 +54,8 @@ class RequestFlags:
     ] = None
 
     disk: Annotated[
-        str | None, _flag("--disk", "PATH", "The target: a block device, or a file used as a disk.", _OPTIONS)
+        list[str] | None,
+        _flag("--disk", "PATH", "The target: a block device, or a file that serves as one.", _OPTIONS),
     ] = None
     sector_size: Annotated[
         int | None, _flag("--sector-size", "BYTES", "512 or 4096, when the disk is a file.", _OPTIONS)
@@ -75,14 +76,14 @@ class RequestFlags:
         str | None, _flag("--ca-file", "PATH", "Certificates to check the server against.", _OPTIONS)
     ] = None
     fetch_retries: Annotated[
-        int | None, _flag("--fetch-retries", "NUMBER", "Tries in a row without progress (6).", _OPTIONS)
+        int | None, _flag("--fetch-retries", "NUMBER", "Repeats in a row without progress (6).", _OPTIONS)
     ] = None
     stall_timeout: Annotated[
         int | None,
         _flag("--stall-timeout", "SECONDS", "Seconds without data before a new try (60).", _OPTIONS),
     ] = None
     service_name: Annotated[
-        str | None, _flag("--service-name", "NAME", "The server's name in the status.", _OPTIONS)
+        str | None, _flag("--service-name", "NAME", "This server's name in the status.", _OPTIONS)
     ] = None
 
 

@@ -58,10 +58,18 @@ def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
         value = getattr(flags, attribute)
         if value is None:
             continue
-        if attribute in _PATHS and not value:
-            raise _wrong(f"--{attribute.replace('_', '-')}: the path is empty.")
-        found[name] = os.path.abspath(value) if attribute in _PATHS else value  # noqa: PTH100 - keeps links
+        found[name] = _path(attribute, value) if attribute in _PATHS else value
     return found
+
+
+def _path(attribute: str, value: str | list[str]) -> str:
+    flag = f"--{attribute.replace('_', '-')}"
+    given = [value] if isinstance(value, str) else value
+    if len(given) > 1:
+        raise _wrong(f"{flag}: it is given more than once.")
+    if not given[0]:
+        raise _wrong(f"{flag}: the path is empty.")
+    return os.path.abspath(given[0])  # noqa: PTH100 - keeps links
 
 
 def _forget_other_target(document: JsonObject, fields: JsonObject, options: JsonObject) -> None:
@@ -87,12 +95,21 @@ def _configdrive(flags: RequestFlags) -> JsonObject:
     if flags.hostname is not None:
         values["hostname"] = flags.hostname
     if flags.ssh_key:
+        for text in flags.ssh_key:
+            _refuse_file_name("--ssh-key", text)
         values["sshKey"] = "\n".join(_text_or_file("--ssh-key", text).strip() for text in flags.ssh_key)
     if flags.user_data is not None:
+        _refuse_file_name("--user-data", flags.user_data)
         values["userData"] = _text_or_file("--user-data", flags.user_data)
     if flags.meta:
         values["userMetadatas"] = [_pair(text) for text in flags.meta]
     return values
+
+
+def _refuse_file_name(flag: str, text: str) -> None:
+    # Without the @ the new system would get the name instead of what is in the file.
+    if "\n" not in text and 0 < len(text) < 256 and "\0" not in text and Path(text).is_file():
+        raise _wrong(f"{flag}: this is the name of a file; with an @ before it the file is read.")
 
 
 def _text_or_file(flag: str, text: str) -> str:
@@ -147,7 +164,7 @@ def _bounded(data: bytes, where: str) -> bytes:
 
 def _wrong(detail: str) -> RequestError:
     return RequestError(
-        "The command line is wrong.",
+        "What the command line gives is wrong.",
         detail=detail,
         hint="See what is expected with: byoi-agent deploy --help",
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from agent import run_lock
 from agent.cli.listeners import listener_for_people
 from agent.cli.output import write_json, write_lines
 from agent.errors import Refused, RequestError
@@ -45,34 +46,61 @@ def status(
     except KeyboardInterrupt:
         sys.stderr.write("\nNo longer watching; the deployment goes on.\n")
         return ExitCode.INTERRUPTED
+    except TimeoutError as error:
+        raise Refused(
+            "The deployment is no longer watched.",
+            detail=f"What was shown could not be written: {error.strerror}.",
+            hint="The deployment goes on. Watch it again with: byoi-agent status --follow",
+        ) from None
 
 
 def _follow(where: RunDirectory) -> int:
     listener, before = listener_for_people(sys.stdout), None
-    for current in _looks(where):
-        for event in events_between(before, current):
-            listener.handle(event, current)
-        before = current
+    try:
+        for current in _looks(where):
+            for event in events_between(before, current):
+                listener.handle(event, current)
+            before = current
+    finally:
+        listener.close()
     return _exit_code(before)
 
 
 def _follow_as_json(where: RunDirectory, *, full: bool) -> int:
-    before = None
+    written, current = None, None
     for current in _looks(where):
-        if current != before:
-            _show(current, json=True, full=full)
-        before = current
-    return _exit_code(before)
+        fields = current.full() if full else current.summary()
+        if fields != written:
+            write_json(fields)
+        written = fields
+    return _exit_code(current)
 
 
 def _looks(where: RunDirectory) -> Iterator[Status]:
-    """Yield the status, again and again, until the deployment has ended."""
+    """Yield the status, again and again, until the deployment has ended.
+
+    One that has ended while the lock is held is that of the deployment before, or is just letting go.
+    """
+    first = None
     while True:
         current = _status(where)
-        yield current
-        if current.status is not State.DOING:
-            return
+        ended = current.status is not State.DOING
+        if not (ended and run_lock.is_held(where.lock)):
+            first = first or current
+            _refuse_other(first, current)
+            yield current
+            if ended:
+                return
         time.sleep(_POLL)
+
+
+def _refuse_other(first: Status, current: Status) -> None:
+    if current.started_at != first.started_at:
+        raise Refused(
+            "Another deployment has begun.",
+            detail="The one that was watched has ended meanwhile; how it ended is not known any more.",
+            hint="Watch the one that is running with: byoi-agent status --follow",
+        )
 
 
 def _exit_code(ended: Status | None) -> int:
@@ -96,7 +124,12 @@ def _show(current: Status, *, json: bool, full: bool) -> None:
     if json:
         write_json(current.full() if full else current.summary())
         return
-    words = [f"{current.servername}: {current.status}: {current.message}"]
+    told = "" if current.message == current.status else f": {current.message}"
+    words = [f"{current.servername}: {current.status}{told}"]
+    when = f"started {current.started_at}"
+    if current.finished_at:
+        when += f", finished {current.finished_at}"
+    words.append(f"  {current.description or 'Deployment'}, {when}")
     if current.progress is not None:
         words.append(f"  {progress_words(current.progress)}")
     if current.detail:

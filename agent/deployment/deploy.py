@@ -7,6 +7,7 @@ in memory, and goes to the disk as the last write of all, when everything else h
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from uuid import uuid4
 
 from agent.deployment.context import Context
@@ -24,6 +25,7 @@ from agent.deployment.steps import Step
 from agent.deployment.target import Target, choose_target
 from agent.errors import StillBootable
 from agent.fetch.download import download
+from agent.fetch.errors import ChecksumMismatch
 from agent.fetch.memory import MemoryBudget
 from agent.fetch.spool import Spool
 from agent.images.inspect import open_image
@@ -84,29 +86,40 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
 
 
 def choose(context: Context) -> Target:
-    """Choose the disk."""
+    """Choose the disk; what the request names beside it on this server is checked first."""
     with context.step(Step.DISK):
         require_ca_file(context.request)
         target = choose_target(context.request, context.group_config)
         disk = target.disk
         context.reporter.tell(
-            DiskChosen(DiskStatus(path=str(disk.path), model=disk.model, serial=disk.serial, size=disk.size))
+            DiskChosen(
+                DiskStatus(path=_shown(disk.path), model=disk.model, serial=disk.serial, size=disk.size)
+            )
         )
     return target
+
+
+def _shown(path: Path) -> str:
+    # A name that is no UTF-8 can not stand in JSON.
+    return str(path).encode(errors="replace").decode()
 
 
 def fetch(context: Context, target: Target, spool: Spool) -> FileSum:
     """Download the image into memory, check its sum and give it."""
     with context.step(Step.FETCH):
-        downloaded = download(
-            source_of(context.request),
-            spool,
-            digest=digest_of(context.request),
-            budget=MemoryBudget(),
-            policy=policy_of(context.request),
-            listener=FetchReport(context.request, target.disk, context.reporter),
-            on_first_bytes=early_check(context.request, target.disk),
-        )
+        try:
+            downloaded = download(
+                source_of(context.request),
+                spool,
+                digest=digest_of(context.request),
+                budget=MemoryBudget(),
+                policy=policy_of(context.request),
+                listener=FetchReport(context.request, target.disk, context.reporter),
+                on_first_bytes=early_check(context.request, target.disk),
+            )
+        except ChecksumMismatch as error:
+            context.reporter.tell(SumKnown(error.actual))
+            raise
         kind, value = next(iter(downloaded.digests.items()))
         context.reporter.tell(SumKnown(value))
     return FileSum(kind=kind, value=value, asked_for=context.request.check_sum is not None)

@@ -47,6 +47,7 @@ def exit_code_before_writing(error: ExplainedError) -> ExitCode:
 
 
 def _fetch_failure(error: FetchError, request: Request) -> Failed:
+    # The documented messages say what the error's own would say.
     message, code = error.message, ExitCode.FETCH_FAILED
     match error:
         case TooBigForMemory():
@@ -55,7 +56,7 @@ def _fetch_failure(error: FetchError, request: Request) -> Failed:
             message = messages.bad_checksum(error.kind, actual=error.actual, expected=error.expected)
         case FetchFailed():
             message = messages.can_not_download(public_url(request.url))
-    return _failed(error, code, message)
+    return Failed(message, error.detail, error.hint, code)
 
 
 def _after_writing_began(error: ExplainedError, at: Circumstances) -> Failed:

@@ -30,7 +30,7 @@ def target_lines(request: Request, target: Target) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def image_lines(plan: DeploymentPlan) -> list[str]:
+def image_lines(request: Request, plan: DeploymentPlan) -> list[str]:
     """Describe what was found in the image and what will be done with it."""
     table = plan.contents.table
     lines = [
@@ -41,6 +41,7 @@ def image_lines(plan: DeploymentPlan) -> list[str]:
     if table.gpt is not None:
         lines.append("Table:     the backup GPT is moved to the end of the disk")
     lines.append(f"Config:    {_config_drive_words(plan.config_drive)}")
+    lines += [f"Then:      {what}" for what in _then(request)]
     lines += [f"Warning:   {warning}" for warning in plan.warnings]
     return [printable(line) for line in lines]
 
@@ -81,6 +82,8 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "partition": drive.placement.number,
             "reused": drive.reuses is not None,
         },
+        "verify": request.options.verify,
+        "reboot": bool(request.options.reboot),
         "warnings": list(plan.warnings),
     }
 
@@ -90,10 +93,19 @@ def _sum_words(file_sum: FileSum) -> str:
     return f"{told}, as asked for" if file_sum.asked_for else f"none was given to check; the file has {told}"
 
 
+def _then(request: Request) -> list[str]:
+    chosen = (
+        (request.options.verify, "all of the image is read back from the disk and compared"),
+        (request.options.reboot, "the server reboots"),
+    )
+    return [what for wanted, what in chosen if wanted]
+
+
 def _image_words(plan: DeploymentPlan) -> str:
     size, table = plan.image.virtual_size, plan.contents.table
     count = len(table.partitions)
-    partitions = "1 partition" if count == 1 else f"{count} partitions"
+    numbers = ", ".join(str(part.number) for part in table.partitions)
+    partitions = f"partition {numbers}" if count == 1 else f"partitions {numbers}"
     return f"{human_size(size)} ({size} bytes), {table.kind.upper()} with {partitions}"
 
 

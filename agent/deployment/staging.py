@@ -30,7 +30,7 @@ def require_ca_file(request: Request) -> None:
     path = request.options.ca_file
     if path is not None and (fault := ca_file_fault(Path(path))) is not None:
         raise RequestError(
-            "The request is wrong: options.caFile can not be used.",
+            "The request is wrong: options.caFile is of no use.",
             detail=f"{path}: {fault}.",
             hint="Name a file with certificates in PEM form that can be read here.",
         )

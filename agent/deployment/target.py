@@ -55,6 +55,7 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         _refuse_sector_size(request)
         disk = choose(inventory, config, request.disk_group_id)
     refuse_if_in_use(disk)
+    _refuse_reboot(request, disk)
     return Target(
         disk=disk,
         group_id=next((g.id for g in form_groups(inventory, config) if disk in g.disks), None),
@@ -67,6 +68,15 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
 def _is_same(one: Disk, other: Disk) -> bool:
     """Tell whether both are the same disk, be it by another path."""
     return one.devno == other.devno or (identity(one) is not None and identity(one) == identity(other))
+
+
+def _refuse_reboot(request: Request, disk: Disk) -> None:
+    if request.options.reboot and disk.is_file:
+        raise Refused(
+            "A deployment to a file does not reboot the server.",
+            detail=f"options.reboot is true, and {disk.path} is a regular file, which does not boot.",
+            hint="Leave options.reboot out, or give --no-reboot.",
+        )
 
 
 def _refuse_sector_size(request: Request) -> None:

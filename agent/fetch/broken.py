@@ -5,6 +5,7 @@ from http import HTTPStatus
 _TRY_AGAIN_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _SERVER_HINT = "Check that the server is up and can be reached from here, then start the deployment again."
 _URL_HINT = "Check the URL; it must be reachable from the server that is being deployed."
+_NO_FILE_HINT = "The server has no such file: check the path in the URL."
 _ACCESS_HINT = (
     "Check the credentials: httpHeader, user and password in the URL, or whether a signed URL has expired."
 )
@@ -63,4 +64,6 @@ def _status_hint(status: int) -> str:
         return _ACCESS_HINT
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return _PROXY_HINT
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return _NO_FILE_HINT
     return _SERVER_HINT if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _URL_HINT

@@ -41,7 +41,7 @@ class ChecksumMismatch(FetchError):
         """Keep both sums (hex) and their kind, such as ``sha256``."""
         super().__init__(
             f"The {kind} of the downloaded image is wrong.",
-            detail=f"Got {actual} while expecting {expected}.",
+            detail="The file came whole, but it is not the one that the sum was given for.",
             hint="Compare with the sum that the publisher gives; the image may have been replaced.",
         )
         self.actual = actual

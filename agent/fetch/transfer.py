@@ -95,6 +95,8 @@ class Transfer:
         else:
             self._take_from_start(answer)
         if self._identity.total is not None:
+            # First: what is too large for the disk as well is not helped by more memory.
+            self._listener.progress(self._spool.size, self._identity.total)
             self._budget.require(self._identity.total - self._spool.size)
 
     def _continue_at(self, answer: Answer) -> None:

@@ -4,6 +4,7 @@ from agent import messages
 from partitioning.errors import ExplainedError
 
 LOOK_AT_URL = "Look at what the URL really delivers, and set type to the format of that file."
+CONVERT = "Convert it (qemu-img convert -O qcow2 IMAGE NEW.qcow2) and publish the result."
 PUBLISH_AGAIN = "Compare the file's size and sum with the original, and publish it again."
 
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from agent.images.errors import CONVERT
+
 _UNPACK = "Unpack it, publish the unpacked file, and give that file's sum."
-_CONVERT = "Convert it (qemu-img convert -O qcow2 IMAGE IMAGE.qcow2) and publish the result."
 _OPEN_URL = "Open the URL: what it delivers may be an error or login page, or a list of mirrors."
 _DECRYPT = "Publish the image of a disk, without encryption; check it with a sum instead."
 
@@ -18,11 +19,11 @@ class FileKind:
 
 _AT_START = (
     (b"QFI\xfb", FileKind("a qcow2 image", "Set type to qcow2.")),
-    (b"KDMV", FileKind("a VMDK image", _CONVERT)),
-    (b"COWD", FileKind("a VMDK image", _CONVERT)),
-    (b"# Disk DescriptorFile", FileKind("a VMDK descriptor", _CONVERT)),
-    (b"vhdxfile", FileKind("a VHDX image", _CONVERT)),
-    (b"conectix", FileKind("a VHD image", _CONVERT)),
+    (b"KDMV", FileKind("a VMDK image", CONVERT)),
+    (b"COWD", FileKind("a VMDK image", CONVERT)),
+    (b"# Disk DescriptorFile", FileKind("a VMDK descriptor", CONVERT)),
+    (b"vhdxfile", FileKind("a VHDX image", CONVERT)),
+    (b"conectix", FileKind("a VHD image", CONVERT)),
     (b"LUKS\xba\xbe", FileKind("an encrypted (LUKS) volume", _DECRYPT)),
     (b"\x1f\x8b", FileKind("a gzip file", _UNPACK)),
     (b"\xfd7zXZ\x00", FileKind("an xz file", _UNPACK)),
@@ -33,8 +34,8 @@ _AT_START = (
     (b"<?xml", FileKind("an XML document", _OPEN_URL)),
 )
 _ELSEWHERE = (
-    (64, b"\x7f\x10\xda\xbe", FileKind("a VDI image", _CONVERT)),
-    (257, b"ustar", FileKind("a tar archive (an OVA is one)", f"Unpack it. {_CONVERT}")),
+    (64, b"\x7f\x10\xda\xbe", FileKind("a VDI image", CONVERT)),
+    (257, b"ustar", FileKind("a tar archive (an OVA is one)", f"Unpack it. {CONVERT}")),
 )
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n\f")
 

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
-from agent.images.errors import PUBLISH_AGAIN, BadFormat, UnsafeImage
+from agent.images.errors import CONVERT, PUBLISH_AGAIN, BadFormat, UnsafeImage
 from agent.images.magic import has_boot_signature, is_qcow2, recognise
 
 _V2_LENGTH = 72
@@ -35,7 +35,6 @@ class Incompatible(IntFlag):
     EXTENDED_L2 = 16
 
 
-_CONVERT = "Convert it: qemu-img convert -O qcow2 IMAGE NEW.qcow2"
 _KNOWN = Incompatible.DIRTY | Incompatible.CORRUPT | Incompatible.EXTERNAL_DATA
 _KNOWN |= Incompatible.COMPRESSION_TYPE | Incompatible.EXTENDED_L2
 
@@ -66,7 +65,8 @@ def parse(first: bytes) -> Qcow2Header:
     fields = _V2.unpack_from(first)
     version, header_length, incompatible = fields[1], _V2_LENGTH, 0
     if version not in (2, 3):
-        raise BadFormat(f"The file is of qcow2 version {version}; versions 2 and 3 are known.", hint=_CONVERT)
+        hint = CONVERT if version == 1 else PUBLISH_AGAIN
+        raise BadFormat(f"The file is of qcow2 version {version}; versions 2 and 3 are known.", hint=hint)
     if version == 3:
         incompatible, header_length = _version_3(first)
     header = Qcow2Header(

@@ -22,12 +22,19 @@ _POLL = 0.1
 
 
 class PatientStream(io.TextIOBase):
-    """Writes text and waits at most ten seconds for room; then it raises TimeoutError."""
+    """Writes text and waits so many seconds for room; then it raises TimeoutError."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        patience: float | None = None,
+    ) -> None:
         """Write to the descriptor of ``stream``; to the stream itself where it has none."""
         self._stream = stream
         self._clock = clock
+        self._patience = PATIENCE if patience is None else patience
         self._fd = _descriptor(stream)
 
     @property
@@ -62,10 +69,10 @@ class PatientStream(io.TextIOBase):
 
     def _write(self, fd: int, data: bytes) -> None:
         rest = memoryview(data)
-        deadline = self._clock() + PATIENCE
+        deadline = self._clock() + self._patience
         while rest:
             if self._clock() > deadline:
-                raise TimeoutError(errno.ETIMEDOUT, f"nobody read for {PATIENCE:.0f} s")
+                raise TimeoutError(errno.ETIMEDOUT, f"nobody read for {self._patience:.0f} s")
             if not _has_room(fd, _POLL):
                 continue
             try:

@@ -30,6 +30,9 @@ class PlainLines:
         if text is not None:
             self._stream.write(text + "\n")
 
+    def close(self) -> None:
+        """Do nothing: a line that was written is complete."""
+
     def _progress_line(self, event: events.Progressed) -> str | None:
         moment = self._clock()
         if moment - self._last_progress < _INTERVAL or not self._stream.ready():

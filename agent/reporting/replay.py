@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from agent.exit_codes import ExitCode
 from agent.reporting import events
-from agent.status import State, Status
+from agent.status import State, Status, StepState
 
 
 def events_between(before: Status | None, current: Status) -> Iterator[events.Event]:
     """Yield what a listener has to be told to show ``current``; ``before`` is what it knows already."""
-    known = () if before is None else before.warnings
-    for warning in current.warnings[len(known) :]:
+    for warning in current.warnings[len(before.warnings) if before else 0 :]:
         yield events.Warned(warning)
-    yield from _ended_step(before, current)
+    if before is not None:
+        yield from _finished_steps(before, current)
     if current.status is not State.DOING:
         yield _end(current)
         return
@@ -22,15 +22,15 @@ def events_between(before: Status | None, current: Status) -> Iterator[events.Ev
         yield events.Progressed(current.step or "", current.progress)
 
 
-def _ended_step(before: Status | None, current: Status) -> Iterator[events.Event]:
-    if before is not None and before.step != current.step:
-        for step in current.steps:
-            if step.name == before.step and step.seconds is not None:
-                yield events.StepFinished(step.name, step.seconds)
+def _finished_steps(before: Status, current: Status) -> Iterator[events.Event]:
+    done = {step.name for step in before.steps if step.state is StepState.DONE}
+    for step in current.steps:
+        if step.state is StepState.DONE and step.name not in done:
+            yield events.StepFinished(step.name, step.seconds or 0.0)
 
 
 def _end(status: Status) -> events.Event:
     if status.status is State.DONE:
         return events.Finished()
-    code = ExitCode.DEFECT if status.exit_code is None else ExitCode(status.exit_code)
+    code = ExitCode.DEFECT if status.exit_code is None else status.exit_code
     return events.Failed(status.message, status.detail or "", status.hint or "", code)

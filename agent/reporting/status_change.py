@@ -40,7 +40,7 @@ def _(event: events.Warned, status: Status) -> Status:
 
 @apply.register
 def _(_event: events.Asked, status: Status) -> Status:
-    return status.model_copy(update={"message": messages.ASKED})
+    return status.model_copy(update={"message": messages.ASKED, "step": None})
 
 
 @apply.register
@@ -80,7 +80,7 @@ def _(event: events.Failed, status: Status) -> Status:
             "message": event.message,
             "detail": event.detail,
             "hint": event.hint,
-            "exit_code": int(event.exit_code),
+            "exit_code": event.exit_code,
             "steps": steps,
             "progress": None,
             "finished_at": now(),

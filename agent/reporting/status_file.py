@@ -66,8 +66,14 @@ def read(path: Path) -> Status | None:
     """Give the status that ``path`` holds; None where there is none. Raises Refused."""
     try:
         return Status.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except FileNotFoundError:
         return None
+    except ValidationError:
+        raise Refused(
+            "The status can not be read.",
+            detail=f"{path} is damaged, or was written by another version of the agent.",
+            hint="The next deployment writes it anew.",
+        ) from None
     except OSError as error:
         raise Refused(
             "The status can not be read.",

@@ -29,7 +29,7 @@ class Terminal:
             case events.Progressed(_, progress) if self._stream.ready():
                 self._move_bar(progress)
             case events.StepFinished() | events.Failed() | events.Finished():
-                self._remove_bar()
+                self.close()
         line = event_line(event, status)
         if line is not None:
             first, *rest = line.splitlines()
@@ -65,7 +65,8 @@ class Terminal:
                 refresh=True,
             )
 
-    def _remove_bar(self) -> None:
+    def close(self) -> None:
+        """Take the bar away and give the terminal its cursor back."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = self._task = None

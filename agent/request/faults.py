@@ -1,6 +1,7 @@
 """What is wrong with a request, in our own words; pydantic's are those of Python."""
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
@@ -26,6 +27,8 @@ _WRONG_VALUE = {
     "string_too_short": "it is empty",
     "string_unicode": "it holds half of a surrogate pair, which is no character",
 }
+_MOST_TOLD = 10
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _KINDS = {
     bool: "true or false",
     dict: "an object",
@@ -42,9 +45,14 @@ def kind_of(value: object) -> str:
     return _KINDS[type(value)]
 
 
+def field_name(name: str) -> str:
+    """Give a field's name as it is shown; what could be no name may be a secret in the wrong place."""
+    return name if _NAME.fullmatch(name) else "(a field whose name is no name)"
+
+
 def sentence(error: ErrorDetails) -> str:
     """Name the field and say what is wrong with it."""
-    place = ".".join(str(part) for part in error["loc"])
+    place = ".".join(str(part) if isinstance(part, int) else field_name(part) for part in error["loc"])
     words = {**_WRONG_KIND, **_WRONG_VALUE}.get(error["type"])
     if words is None:
         what = error["msg"].removeprefix("Value error, ")
@@ -56,23 +64,32 @@ def sentence(error: ErrorDetails) -> str:
 def particulars(errors: Sequence[ErrorDetails]) -> str:
     """Say more than the first sentence does: of one fault what the field is, of several all of them."""
     if len(errors) > 1:
-        return "; ".join(sentence(error) + _given(error) for error in errors) + "."
+        told = [sentence(error) + _given(error) + _meant(error) for error in errors[:_MOST_TOLD]]
+        more = len(errors) - len(told)
+        return "; ".join([*told, f"and {more} more"] if more else told) + "."
     return " ".join(filter(None, _about(errors[0]))) or "Nothing was downloaded, and no disk was touched."
 
 
 def _about(error: ErrorDetails) -> list[str]:
     place = error["loc"]
     if error["type"] == "extra_forbidden":
-        return _instead_of(str(place[-1]), names_beside(place))
+        meant, known = _meant_name(error), names_beside(place)
+        return [f"Is {meant} meant?" if meant else "", f"Known there: {', '.join(known)}." if known else ""]
     given = f"Given is {kind_of(error['input'])}." if error["type"] in _WRONG_KIND else ""
     return [given, described(place)]
 
 
-def _instead_of(name: str, known: Sequence[str]) -> list[str]:
-    lower = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name.lower(), lower, n=1)
-    meant = f"Is {lower[close[0]]} meant?" if close else ""
-    return [meant, f"Known there: {', '.join(known)}." if known else ""]
+def _meant_name(error: ErrorDetails) -> str | None:
+    """Give the known field that an unknown one looks like."""
+    name = str(error["loc"][-1]).lower()
+    known = {other.lower(): other for other in names_beside(error["loc"])}
+    close = difflib.get_close_matches(name, known, n=1) if _NAME.fullmatch(name) else []
+    return known[close[0]] if close else None
+
+
+def _meant(error: ErrorDetails) -> str:
+    meant = _meant_name(error) if error["type"] == "extra_forbidden" else None
+    return f" (is {meant} meant?)" if meant else ""
 
 
 def _given(error: ErrorDetails) -> str:

@@ -158,7 +158,10 @@ class ConfigDriveRequest(_Part):
         description="A script or cloud-config, at most 1 MiB in UTF-8; stored byte for byte. A secret.",
     )
     user_metadatas: tuple[UserMetadata, ...] | None = Field(
-        default=None, strict=False, description="Becomes `meta` in meta_data.json; each key once."
+        default=None,
+        strict=False,
+        fail_fast=True,
+        description="Becomes `meta` in meta_data.json; each key once.",
     )
 
     @model_validator(mode="after")
@@ -166,7 +169,7 @@ class ConfigDriveRequest(_Part):
         seen = set()
         for entry in self.user_metadatas or ():
             if entry.key in seen:
-                raise ValueError(f"userMetadatas holds the key {entry.key} more than once")
+                raise ValueError(f"userMetadatas holds the key {entry.key[:64]} more than once")
             seen.add(entry.key)
         return self
 
@@ -178,7 +181,8 @@ class Options(_Part):
         default=BootType.AUTO, strict=False, description="auto: what this system booted with."
     )
     disk: Annotated[Text, AfterValidator(_check_absolute_path)] | None = Field(
-        default=None, description="Names the target directly: a block device or a regular file."
+        default=None,
+        description="Absolute path of the target: a block device or a regular file.",
     )
     sector_size: Literal[512, 4096] | None = Field(
         default=None, description="Logical sector size in bytes, when the disk is a regular file."
@@ -197,7 +201,8 @@ class Options(_Part):
         default=None, repr=False, description="Proxy for the download; otherwise the usual variables apply."
     )
     ca_file: Annotated[Text, AfterValidator(_check_absolute_path)] | None = Field(
-        default=None, description="Certificates (PEM) that the download's server is checked against."
+        default=None,
+        description="Absolute path of certificates (PEM) that the server is checked against.",
     )
     fetch_retries: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=6,
@@ -234,7 +239,10 @@ class Request(_Part):
         default=None, description="Absent, null or 0 means the default group."
     )
     http_header: tuple[HttpHeader, ...] | None = Field(
-        default=None, strict=False, description="Headers that are sent with the download. Values are secrets."
+        default=None,
+        strict=False,
+        fail_fast=True,
+        description="Headers that are sent with the download. Values are secrets.",
     )
     configdrive: ConfigDriveRequest | None = Field(
         default=None, description="What cloud-init is told. Absent: no ConfigDrive is made."
@@ -248,7 +256,7 @@ class Request(_Part):
         if self.check_sum is not None and self.check_sum_type is not None:
             digits = self.check_sum_type.hex_digits
             if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", self.check_sum):
-                raise ValueError(f"checkSum: a {self.check_sum_type} sum has {digits} hexadecimal digits")
+                raise ValueError(f"checkSum: {self.check_sum_type} has {digits} hexadecimal digits")
         return self
 
     @model_validator(mode="after")

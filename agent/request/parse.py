@@ -10,8 +10,7 @@ from pydantic_core import ErrorDetails
 from agent import messages
 from agent.errors import RequestError
 from agent.fetch.digest import ChecksumKind
-from agent.fetch.redaction import printable
-from agent.request.faults import kind_of, particulars, sentence
+from agent.request.faults import field_name, kind_of, particulars, sentence
 from agent.request.model import ImageType, Request
 
 JsonObject = dict[str, Any]
@@ -25,14 +24,19 @@ def load_json(text: bytes) -> JsonObject:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except _DuplicateKey as error:
         raise _error(
-            f"The request is wrong: {printable(error.key)} stands in it twice.",
+            f"The request is wrong: {field_name(error.key)} stands in it twice.",
             "In a JSON object every name stands once; which of the two values is meant can not be told.",
+            hint="Take one of the two out.",
         ) from None
     except (ValueError, RecursionError) as error:
         where = (
             f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         )
-        raise _error("The request is not valid JSON.", f"It could not be read as JSON{where}.") from None
+        raise _error(
+            "The request is not valid JSON.",
+            f"It could not be read as JSON{where}." if text.strip() else "It is empty.",
+            hint="Find the mistake with: python3 -m json.tool REQUEST",
+        ) from None
     if not isinstance(value, dict):
         raise _error(
             "The request is wrong: it is not a JSON object.",
@@ -78,9 +82,18 @@ def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> Request
     if "checkSumType" in fields and isinstance(document.get("checkSumType"), str):
         return _error(messages.BAD_CHECKSUM_TYPE, f"checkSumType: known are {', '.join(ChecksumKind)}.")
     if any(messages.CHECKSUM_PAIR in error["msg"] for error in errors):
-        return _error(messages.CHECKSUM_PAIR, "Of checkSum and checkSumType only one is given.")
+        return _error(messages.CHECKSUM_PAIR, _half_a_sum(document))
+    # An unknown field is often why a required one is missing.
+    errors = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
     return _error(f"The request is wrong: {sentence(errors[0])}.", particulars(errors))
 
 
-def _error(message: str, detail: str) -> RequestError:
-    return RequestError(message, detail=detail, hint=_HINT)
+def _half_a_sum(document: Mapping[str, Any]) -> str:
+    given, missing = "checkSum", "checkSumType"
+    if document.get(given) is None:
+        given, missing = missing, given
+    return f"{given} is given, and {missing} is not."
+
+
+def _error(message: str, detail: str, *, hint: str = _HINT) -> RequestError:
+    return RequestError(message, detail=detail, hint=hint)

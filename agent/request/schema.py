@@ -17,7 +17,8 @@ _INTRODUCTION = """\
 One JSON object, for `byoi-agent deploy FILE` (or `-` for standard input). Unknown fields are an error.
 This page is generated from the code (`make docs`), and so is the JSON Schema beside it,
 [request.schema.json](request.schema.json). `checkSum` and `checkSumType` come together or not at all.
-The fields have flags on the command line (`byoi-agent deploy --help`); flags win over the file.
+The fields have flags on the command line (`byoi-agent deploy --help`); flags win over the file, and either of
+`--disk` and `--disk-group-id` takes the place of both in it. `--disk` and `--ca-file` may be relative.
 `configdrive.enable` has none of its own: any flag for the ConfigDrive sets it.
 
 ```json

@@ -42,6 +42,7 @@ def test_wrong_checksum(agent: Agent, server: MisbehavingServer, qcow2_gpt: Path
         ended = agent.deploy(request_for(serve(server, qcow2_gpt), disk, **wrong))
     actual = digest(qcow2_gpt)
     check(ended, 4, f"Bad sha256 for downloaded file, got : {actual} while expecting {wrong['checkSum']}.")
+    assert ended.status["checksum"] == actual
 
 
 @pytest.mark.parametrize("kind", ["md5", "sha1", "sha512"])

@@ -82,7 +82,7 @@ def test_version(command: CommandLine) -> None:
         (["nonsense"], "No such command"),
         (["status", "request.json"], "Unexpected extra argument"),
         (["deploy", "a", "b"], "Unexpected extra argument"),
-        (["deploy", "--url"], "--url: it wants a value."),
+        (["deploy", "--url"], "--url: it needs a value."),
         (["deploy", "--disk-group-id", "x"], "--disk-group-id: an integer is expected."),
         (["deploy", "--sector-size", "4k"], "--sector-size"),
         (["status", "--json=yes"], "does not take a value"),
@@ -101,7 +101,10 @@ def test_a_wrong_command_line(command: CommandLine, words: list[str], reason: st
 def test_an_error_names_the_command_it_is_about(command: CommandLine) -> None:
     said = command("status", "--nonsense")
     assert said.err.startswith("Error: The command line of byoi-agent status is wrong.\n")
-    assert "Look at: byoi-agent status --help." in said.err
+    assert said.err.endswith("What to do: Look at: byoi-agent status --help\n")
+    meant = command("plan", "--userdata", "x")
+    assert "What to do: Is --user-data meant? Look at: byoi-agent plan --help\n" in meant.err
+    assert "A value with a space in it needs quotes." in command("plan", "a", "b").err
     assert command("nonsense").err.startswith("Error: The command line is wrong.\n")
 
 

@@ -120,13 +120,11 @@ def asked(
 @pytest.mark.parametrize(
     ("keys", "code", "message"),
     [
-        (b"yes\nno\n", 3, "Error: The deployment was not confirmed."),
-        (b"yes\n\n", 3, "That is not its name. Type "),
         (b"\n", 3, "Error: The deployment was not confirmed."),
         (b"\x04", 3, "Error: The deployment was not confirmed."),
         (b"\x03", 130, "Error: The deployment was interrupted."),
     ],
-    ids=["wrong names", "wrong name", "nothing", "Ctrl-D", "Ctrl-C"],
+    ids=["nothing", "Ctrl-D", "Ctrl-C"],
 )
 def test_not_confirmed(
     terminal: Terminal, tmp_path: Path, url: str, disk: Path, keys: bytes, code: int, message: str
@@ -157,6 +155,37 @@ def test_what_comes_after_the_question_begins_a_line(
         terminal.type(b"\x03")
         process.wait(TIMEOUT)
     assert "\nError: The deployment was interrupted." in re.sub("\x1b\\[[0-9;]*m|\r", "", terminal.rest())
+
+
+@pytest.mark.parametrize("second", [b"no\n", b"\n"])
+def test_wrong_names(terminal: Terminal, tmp_path: Path, url: str, disk: Path, second: bytes) -> None:
+    before = disk.read_bytes()
+    with asked(terminal, tmp_path, url, disk) as process:
+        terminal.type(b"yes\n")
+        terminal.read_until(b"or nothing to end: ")
+        terminal.type(second)
+        assert process.wait(TIMEOUT) == 3
+    assert f"The name {disk} was not typed." in terminal.rest()
+    assert disk.read_bytes() == before
+
+
+def test_what_was_typed_before_the_question_is_no_answer(
+    terminal: Terminal, tmp_path: Path, url: str, disk: Path
+) -> None:
+    terminal.type(f"{disk}\n".encode())
+    with asked(terminal, tmp_path, url, disk) as process:
+        terminal.type(b"\n")
+        assert process.wait(TIMEOUT) == 3
+
+
+def test_a_terminal_that_goes_away(tmp_path: Path, url: str, disk: Path) -> None:
+    terminal, before = Terminal(), disk.read_bytes()
+    with asked(terminal, tmp_path, url, disk) as process:
+        terminal.close()
+        assert process.wait(TIMEOUT) == 3
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["message"], status["diskTouched"]) == ("The deployment was not confirmed.", False)
+    assert disk.read_bytes() == before
 
 
 def test_the_second_answer_counts_and_so_does_a_link(

@@ -33,9 +33,19 @@ def secretive(**more: object) -> Request:
     )
 
 
-def lines_of(plan: DeploymentPlan) -> dict[str, str]:
+def lines_of(plan: DeploymentPlan, **wanted: object) -> dict[str, str]:
     """The lines about the image, by what they are about."""
-    return {name: text.strip() for name, _, text in (line.partition(":") for line in image_lines(plan))}
+    lines = image_lines(request(**wanted), plan)
+    return {name: text.strip() for name, _, text in (line.partition(":") for line in lines)}
+
+
+def test_what_comes_afterwards_in_words(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path)
+    assert "Then" not in lines_of(plan)
+    assert lines_of(plan, options={"reboot": True})["Then"] == "the server reboots"
+    assert lines_of(plan, options={"verify": True})["Then"] == (
+        "all of the image is read back from the disk and compared"
+    )
 
 
 def test_the_disk_in_words(tmp_path: Path) -> None:
@@ -69,7 +79,7 @@ def test_what_is_stopped_and_erased_in_words(tmp_path: Path) -> None:
 
 def test_the_image_in_words(tmp_path: Path) -> None:
     lines = lines_of(plan_with(tmp_path))
-    assert lines["Write"] == "2.0 MiB (2097152 bytes), MBR with 1 partition"
+    assert lines["Write"] == "2.0 MiB (2097152 bytes), MBR with partition 1"
     assert lines["Boots on"] == "legacy (UEFI: the image has no EFI system partition.)"
     assert lines["Config"] == "no ConfigDrive"
     assert "Table" not in lines
@@ -140,6 +150,8 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
             "partition": 2,
             "reused": False,
         },
+        "verify": False,
+        "reboot": False,
         "warnings": [],
     }
 
@@ -153,7 +165,11 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     plan = make_plan(
         wanted, target_for(file_of(tmp_path / "disk", 8 * MIB)), FILE_SUM, image_of(tiny_image())
     )
-    shown = [*target_lines(wanted, plan.target), *image_lines(plan), json.dumps(plan_json(wanted, plan))]
+    shown = [
+        *target_lines(wanted, plan.target),
+        *image_lines(wanted, plan),
+        json.dumps(plan_json(wanted, plan)),
+    ]
     assert SECRET not in "\n".join(shown) + repr(plan)
 
 

@@ -14,9 +14,9 @@ from agent import run_lock
 from agent.cli import deploy as command_module
 from agent.cli.listeners import listeners_for
 from agent.deployment import deploy as steps
-from agent.deployment import run
+from agent.deployment import run, target
 from agent.deployment.context import Context
-from agent.errors import ContentsDiffer, Interrupted, Refused
+from agent.errors import ContentsDiffer, Interrupted, Refused, RequestError
 from agent.reporting import events, status_file
 from agent.status import DiskState, Status
 from partitioning.errors import DiskWriteError, ExplainedError
@@ -68,6 +68,12 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, step: str =
     monkeypatch.setattr(steps, step, fail)
 
 
+@pytest.fixture
+def rebooting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a deployment to a file end with what one to a disk may end with."""
+    monkeypatch.setattr(target, "_refuse_reboot", lambda *_: None)
+
+
 def test_a_deployment(command: CommandLine, words: list[str], disk: Path, reboots: list[str]) -> None:
     said = command(*words, "--description", "Debian", "--service-name", "ns1")
     assert said.code == 0, said.err
@@ -93,6 +99,7 @@ def test_the_name_of_the_server(command: CommandLine, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("flags", "expected"), [(["--reboot"], ["reboot"]), (["--no-reboot"], []), ([], [])])
+@pytest.mark.usefixtures("rebooting")
 def test_the_reboot(
     command: CommandLine, words: list[str], reboots: list[str], flags: list[str], expected: list[str]
 ) -> None:
@@ -100,6 +107,16 @@ def test_the_reboot(
     assert reboots == expected
 
 
+def test_no_reboot_for_a_disk_that_is_a_file(
+    command: CommandLine, words: list[str], reboots: list[str], disk: Path
+) -> None:
+    before = disk.read_bytes()
+    said = command(*words, "--reboot")
+    assert (said.code, reboots, disk.read_bytes()) == (3, [], before)
+    assert final(said)["message"] == "A deployment to a file does not reboot the server."
+
+
+@pytest.mark.usefixtures("rebooting")
 def test_no_reboot_after_a_failure(
     command: CommandLine, words: list[str], reboots: list[str], disk: Path
 ) -> None:
@@ -108,6 +125,7 @@ def test_no_reboot_after_a_failure(
     assert reboots == []
 
 
+@pytest.mark.usefixtures("rebooting")
 def test_a_reboot_that_fails_does_not_undo_the_deployment(
     command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +212,10 @@ def test_the_next_deployment_begins_anew(command: CommandLine, words: list[str],
 
 def test_a_terminal_is_asked_and_yes_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    with pytest.raises(RequestError):  # nobody would see the question
+        command_module._asks(yes=False, from_stdin=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert command_module._asks(yes=False, from_stdin=False)
     assert not command_module._asks(yes=True, from_stdin=True)
 
@@ -335,6 +357,7 @@ def test_no_room_for_the_first_status(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("rebooting")
 def test_a_signal_during_the_reboot(
     command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
@@ -393,6 +416,7 @@ def test_a_ca_file_that_is_of_no_use(
         path.write_bytes(content)
     said = command(*words, "--ca-file", str(path))
     assert said.code == 2
-    assert final(said)["message"] == "The request is wrong: options.caFile can not be used."
-    assert str(path) in str(final(said)["detail"])
+    assert final(said)["message"] == "The request is wrong: options.caFile is of no use."
+    why = "No such file or directory" if content is None else "it holds no certificate in PEM form"
+    assert final(said)["detail"] == f"{path}: {why}."
     assert disk.read_bytes() == before

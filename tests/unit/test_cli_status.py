@@ -24,6 +24,7 @@ DOING = Status(
     servername="ns1", message="Writing", started_at="2026-01-01T00:00:00Z", disk=DISK, checksum="ab"
 )
 DONE = DOING.model_copy(update={"status": State.DONE, "message": "done"})
+WHEN = "  Deployment, started 2026-01-01T00:00:00Z"
 FAILED = apply(
     events.Failed("Can't write raw on disk.", "Why.", "What.", ExitCode.WRITE_FAILED),
     DOING.model_copy(update={"disk_touched": True, "warnings": ("Careful.",)}),
@@ -80,7 +81,7 @@ def test_all_fields(command: CommandLine) -> None:
 def test_words_for_people(command: CommandLine) -> None:
     progress = Progress(bytes_done=1 << 20, bytes_total=4 << 20)
     status_file.write(command.where.status, DONE.model_copy(update={"progress": progress}))
-    expected = ["ns1: done: done", "  1.0 MiB of 4.0 MiB (25 %), 0 B/s", "  The disk /dev/sda was deployed."]
+    expected = ["ns1: done", WHEN, "  1.0 MiB of 4.0 MiB (25 %), 0 B/s", "  The disk /dev/sda was deployed."]
     assert command("status").out.splitlines() == expected
 
 
@@ -90,6 +91,7 @@ def test_words_of_a_failure_for_people(command: CommandLine) -> None:
         0,
         [
             "ns1: error: Can't write raw on disk.",
+            f"{WHEN}, finished {FAILED.finished_at}",
             "  Why.",
             "  The disk /dev/sda was changed and does not boot.",
             "  Warning: Careful.",
@@ -144,6 +146,9 @@ def test_progress_is_followed(command: CommandLine, monkeypatch: pytest.MonkeyPa
         def handle(self, event: events.Event, _status: Status) -> None:
             told.append(event)
 
+        def close(self) -> None:
+            told.append(events.Note("closed"))
+
     monkeypatch.setattr(status, "listener_for_people", lambda _stream: Notes())
     moved = [
         DOING.model_copy(update={"step": "write", "progress": Progress(bytes_done=done)})
@@ -153,7 +158,41 @@ def test_progress_is_followed(command: CommandLine, monkeypatch: pytest.MonkeyPa
     assert command("status", "--follow").code == 0
     done = [event.progress.bytes_done for event in told if isinstance(event, events.Progressed)]
     assert done == [1, 2]
-    assert isinstance(told[-1], events.Finished)
+    assert told[-2:] == [events.Finished(), events.Note("closed")]
+
+
+def test_a_status_of_before_is_not_the_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = DOING.model_copy(update={"started_at": "2026-01-01T00:00:09Z"})
+    looks(monkeypatch, DONE, DONE, new, new.model_copy(update={"status": State.DONE}))
+    held = iter([True, True, False])
+    monkeypatch.setattr(run_lock, "is_held", lambda _path: next(held))
+    said = command("status", "--follow")
+    assert (said.code, said.out.splitlines()) == (0, ["Writing ...", "Done: the image is on /dev/sda."])
+
+
+def test_another_deployment_is_not_taken_for_the_one_that_is_watched(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks(monkeypatch, DOING, DOING.model_copy(update={"started_at": "2026-01-01T00:00:09Z"}))
+    said = command("status", "--follow")
+    assert (said.code, "Another deployment has begun." in said.err) == (3, True)
+
+
+def test_nobody_reads(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_value: object) -> None:
+        raise TimeoutError(110, "nobody read for 10 s")
+
+    looks(monkeypatch, DOING)
+    monkeypatch.setattr(status, "write_json", fail)
+    said = command("status", "--follow", "--json")
+    assert (said.code, "The deployment goes on." in said.err) == (3, True)
+
+
+def test_the_same_line_is_not_written_twice(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = [DOING.model_copy(update={"progress": Progress(bytes_done=done)}) for done in (1, 2, 3)]
+    looks(monkeypatch, *moved, DONE, *moved, DONE)
+    assert command("status", "--follow", "--json").out.count("\n") == 2
+    assert command("status", "--follow", "--json", "--full").out.count("\n") == 4
 
 
 def test_no_longer_following(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +213,7 @@ def test_all_fields_are_json(command: CommandLine) -> None:
 
 def test_without_following_once_is_enough(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     looks(monkeypatch, DOING)
-    assert command("status").out == "ns1: doing: Writing\n  The disk /dev/sda was not changed.\n"
+    assert command("status").out == f"ns1: doing: Writing\n{WHEN}\n  The disk /dev/sda was not changed.\n"
 
 
 def test_nothing_to_cancel(command: CommandLine) -> None:
@@ -186,11 +225,11 @@ def test_nothing_to_cancel(command: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("left", "outcome"),
     [
-        (None, "The deployment was stopped. The disk was not changed."),
-        (DOING, "The deployment was stopped. The disk was not changed."),
+        (None, "The deployment was stopped. No disk was changed."),
+        (DOING, "The deployment was stopped. The disk /dev/sda was not changed."),
         (
             DOING.model_copy(update={"disk_touched": True}),
-            "The deployment was stopped. The disk was changed and does not boot.",
+            "The deployment was stopped. The disk /dev/sda was changed and does not boot.",
         ),
         (DONE, "The deployment was done before it could be stopped."),
     ],
@@ -204,6 +243,13 @@ def test_cancelling(command: CommandLine, left: Status | None, outcome: str) -> 
     assert (said.code, said.out) == (0, f"{outcome}\n")
 
 
+def test_cancelling_one_that_is_suspended(command: CommandLine) -> None:
+    with deployment(command.where.lock) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert command("cancel").code == 0
+        assert process.wait(10) == -signal.SIGTERM
+
+
 def test_a_deployment_whose_process_can_not_be_told(command: CommandLine) -> None:
     with deployment(command.where.lock) as process:
         command.where.lock.write_bytes(b"")
@@ -214,7 +260,7 @@ def test_a_deployment_whose_process_can_not_be_told(command: CommandLine) -> Non
 
 def test_nothing_in_a_status_moves_the_cursor(command: CommandLine) -> None:
     status_file.write(command.where.status, DONE.model_copy(update={"servername": "a\x1b[2Jb"}))
-    assert command("status").out.startswith("a?[2Jb: done: done\n")
+    assert command("status").out.startswith("a?[2Jb: done\n")
 
 
 def test_a_deployment_that_does_not_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,7 +230,7 @@ def test_too_big_is_found_before_a_byte_is_taken(server: MisbehavingServer) -> N
     with pytest.raises(TooBigForMemory) as caught:
         fetch(server.on("/image", Serve(BODY)), room=budget(available=len(BODY) - 1), listener=heard)
     assert caught.value.needed == len(BODY)
-    assert heard.steps == []
+    assert heard.steps == [(0, len(BODY))]
     assert len(server.seen("/image")) == 1
 
 

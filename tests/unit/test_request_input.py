@@ -152,8 +152,25 @@ def test_two_targets_by_flag_are_an_error(tmp_path: Path) -> None:
 def test_paths_are_those_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to("elsewhere")
-    found = read_request(None, RequestFlags(url="http://h/", type="raw", disk="link", ca_file="a/../ca.pem"))
+    found = read_request(
+        None, RequestFlags(url="http://h/", type="raw", disk=["link"], ca_file="a/../ca.pem")
+    )
     assert (found.options.disk, found.options.ca_file) == (f"{tmp_path}/link", f"{tmp_path}/ca.pem")
+
+
+def test_one_disk_and_no_more() -> None:
+    found = wrong(None, disk=["/dev/sda", "/dev/sdb"])
+    assert found.detail == "--disk: it is given more than once."
+
+
+@pytest.mark.parametrize("flag", ["ssh_key", "user_data"])
+def test_the_name_of_a_file_in_place_of_what_is_in_it(tmp_path: Path, flag: str) -> None:
+    path = tmp_path / "file"
+    path.write_text("#!/bin/sh\n")
+    found = wrong(None, **{flag: [str(path)] if flag == "ssh_key" else str(path)})
+    assert found.detail == (
+        f"--{flag.replace('_', '-')}: this is the name of a file; with an @ before it the file is read."
+    )
 
 
 @pytest.mark.parametrize("inner", [[], 0, "", False, "x"])
@@ -170,7 +187,7 @@ def test_a_flag_does_not_hide_what_is_wrong_in_the_file(
 @pytest.mark.parametrize("flag", [{"http_header": [SECRET]}, {"meta": [SECRET]}])
 def test_a_flag_of_two_parts_with_one(flag: dict[str, Any]) -> None:
     found = wrong(None, **flag)
-    assert found.message == "The command line is wrong."
+    assert found.message == "What the command line gives is wrong."
     assert f"--{next(iter(flag)).replace('_', '-')}: " in found.detail
     assert SECRET not in everything_said(found)
 
@@ -203,7 +220,7 @@ def test_a_file_that_can_not_be_read(tmp_path: Path, flag: str) -> None:
     for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
         given = f"@{path}"
         found = wrong(None, **{flag: [given] if flag == "ssh_key" else given})
-        assert found.message == "The command line is wrong."
+        assert found.message == "What the command line gives is wrong."
         assert f"--{flag.replace('_', '-')}: the file can not be read: {why}" in found.detail
         assert str(path) not in everything_said(found)
 
@@ -211,7 +228,7 @@ def test_a_file_that_can_not_be_read(tmp_path: Path, flag: str) -> None:
 @pytest.mark.parametrize("name", ["none", "."])
 def test_a_request_that_can_not_be_read(tmp_path: Path, name: str) -> None:
     found = wrong(str(tmp_path / name))
-    assert found.message == "The command line is wrong."
+    assert found.message == "What the command line gives is wrong."
     assert "can not be read: " in found.detail
 
 
@@ -233,7 +250,7 @@ def standard_input(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
 def test_a_request_on_standard_input(standard_input: io.BytesIO) -> None:
     standard_input.write(json.dumps(BASE | {"description": "ü"}, ensure_ascii=False).encode())
     standard_input.seek(0)
-    found = read_request("-", RequestFlags(disk="/dev/sda"))
+    found = read_request("-", RequestFlags(disk=["/dev/sda"]))
     assert (found.description, found.options.disk) == ("ü", "/dev/sda")
 
 

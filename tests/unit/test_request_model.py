@@ -193,9 +193,10 @@ def test_wrong_values_are_named(place: str) -> None:
 @pytest.mark.parametrize("place", WRONG)
 def test_errors_say_what_was_given_where_it_is_of_the_wrong_kind(place: str) -> None:
     kinds = {int: "an integer", type(None): "null", str: "a string", list: "a list", dict: "an object"}
+    kinds |= {bool: "true or false", float: "a number"}
     for value, reason in WRONG[place]:
         of_wrong_kind = reason in (A_STRING, AN_INTEGER, A_BOOLEAN, A_LIST, AN_OBJECT)
-        told = f"Given is {kinds.get(type(value), '')}" in error(document_with(place, value)).detail
+        told = f"Given is {kinds[type(value)]}." in error(document_with(place, value)).detail
         assert told == of_wrong_kind, value
 
 
@@ -272,7 +273,7 @@ def test_a_sum_has_the_digits_of_its_kind(kind: str, digits: int) -> None:
         "\u0660" * digits,
     ):
         found_error = error(BASE | {"checkSum": value, "checkSumType": kind})
-        expected = f"The request is wrong: checkSum: a {kind} sum has {digits} hexadecimal digits."
+        expected = f"The request is wrong: checkSum: {kind} has {digits} hexadecimal digits."
         assert found_error.message == expected
 
 

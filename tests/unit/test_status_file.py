@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import Refused
 from agent.reporting import events, status_file
 from agent.reporting.status_file import StatusFile
 from agent.status import SUMMARY_FIELDS, State, StepState, now
@@ -90,11 +91,15 @@ def test_a_reader_never_sees_half_of_it(path: Path) -> None:
     assert (len(bad), len(good) > 0) == (0, True)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"servername": "a"}', b"\xff"])
-def test_what_can_not_be_read_is_none(path: Path, content: bytes | None) -> None:
-    if content is not None:
-        path.write_bytes(content)
+def test_no_file_is_no_status(path: Path) -> None:
     assert status_file.read(path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"servername": "a"}', b"\xff"])
+def test_what_is_damaged_is_not_taken_for_nothing(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(Refused, match="is damaged, or was written by another version"):
+        status_file.read(path)
 
 
 def test_the_four_documented_fields() -> None:
