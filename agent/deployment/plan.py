@@ -1,6 +1,7 @@
 """What a deployment is going to do, worked out in full before anything is written."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent import messages
@@ -13,6 +14,7 @@ from agent.images.image import Image
 from agent.images.inspect import Contents, look_inside, require_fit
 from agent.request import ssh_keys
 from agent.request.model import ConfigDriveRequest, Request
+from agent.request.user_data import is_known_kind
 from configdrive import drive
 from configdrive.drive import ConfigDriveData, DriveImage
 from partitioning.backup_gpt import moved_to_end
@@ -117,15 +119,19 @@ def _place(image: DriveImage, contents: Contents, disk: Disk) -> ConfigDrivePlan
 
 
 def _data(wanted: ConfigDriveRequest) -> ConfigDriveData:
-    user_data = wanted.user_data
     return ConfigDriveData(
         # A new one each time: cloud-init takes a known instance for one that is already set up.
         instance_uuid=uuid.uuid4(),
         hostname=wanted.hostname,
         ssh_keys=ssh_keys.lines(wanted.ssh_key or ""),
-        user_data=None if user_data is None else user_data.encode("utf-8", errors="surrogateescape"),
+        user_data=_user_data(wanted),
         meta={entry.key: entry.value for entry in wanted.user_metadatas or ()},
     )
+
+
+def _user_data(wanted: ConfigDriveRequest) -> bytes | None:
+    text = wanted.user_data
+    return None if text is None else text.encode("utf-8", errors="surrogateescape")
 
 
 def _table_warnings(table: PartitionTable, disk: Disk) -> tuple[str, ...]:
@@ -136,10 +142,13 @@ def _table_warnings(table: PartitionTable, disk: Disk) -> tuple[str, ...]:
     return ()
 
 
-def _drive_warnings(request: Request, contents: Contents) -> tuple[str, ...]:
-    if not request.wants_configdrive:
-        return ()
-    return tuple(
+def _drive_warnings(request: Request, contents: Contents) -> Iterator[str]:
+    if request.configdrive is None or not request.configdrive.enable:
+        return
+    user_data = _user_data(request.configdrive)
+    if user_data is not None and not is_known_kind(user_data):
+        yield "The user data begins like no script or cloud-config (#!, #cloud-config): it may do nothing."
+    yield from (
         f"Partition {part.number} of the image is labelled config-2, too: cloud-init may read it instead."
         for part in contents.other_config_drives
     )

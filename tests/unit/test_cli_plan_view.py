@@ -152,7 +152,9 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
         },
         "verify": False,
         "reboot": False,
-        "warnings": [],
+        "warnings": [
+            "The user data begins like no script or cloud-config (#!, #cloud-config): it may do nothing."
+        ],
     }
 
 
