@@ -21,6 +21,8 @@ _BLKFLSBUF = 0x1261
 _BLKSSZGET = 0x1268
 _BLKGETSIZE64 = 0x80081272
 
+# What an offline path, or one that has just gone, answers.
+_GONE = (errno.ENXIO, errno.ENODEV, errno.ENOENT)
 _LOCK_WAIT = 10.0
 _LOCK_POLL = 0.1
 _ZERO_PIECE = 4 << 20
@@ -183,8 +185,18 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
 
 @contextmanager
 def held_exclusively(path: Path) -> Iterator[None]:
-    """Keep everybody else from the block device at ``path``, and write nothing. Raises DiskBusy."""
-    fd = _open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_EXCL)
+    """Keep everybody else from the block device at ``path``, and write nothing.
+
+    A device that has gone or does not answer is left: nobody gets at anything through it. Raises DiskBusy,
+    and DiskUnsuitable where it can not be opened for another reason.
+    """
+    try:
+        fd = _open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_EXCL)
+    except DiskUnsuitable as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _GONE:
+            yield
+            return
+        raise
     try:
         _lock(path, fd)
         yield

@@ -10,7 +10,7 @@ from agent.errors import Refused
 from agent.exit_codes import ExitCode
 from agent.fetch.redaction import printable
 from agent.run_directory import RunDirectory, run_directory
-from agent.status import State, Status
+from agent.status import State
 from agent.status_now import status_now
 
 _PATIENCE = 60.0
@@ -34,7 +34,7 @@ def cancel() -> int:
             detail=f"Process {pid} was told to end, and is still there after {_PATIENCE:.0f} s.",
             hint=f"It may be waiting for the disk. Look at: byoi-agent status. End it: kill -9 {pid}",
         )
-    sys.stdout.write(printable(_outcome(status_now(where))) + "\n")
+    sys.stdout.write(printable(_outcome(where)) + "\n")
     return ExitCode.DONE
 
 
@@ -52,7 +52,11 @@ def _nobody(where: RunDirectory, *, held: bool) -> Refused:
     )
 
 
-def _outcome(ended: Status | None) -> str:
+def _outcome(where: RunDirectory) -> str:
+    try:
+        ended = status_now(where)
+    except Refused as error:
+        return f"The deployment was stopped. What state the disk is in can not be told: {error.detail}"
     if ended is not None and ended.status is State.DONE:
         return "The deployment was done before it could be stopped."
     if ended is None or ended.disk is None:

@@ -25,42 +25,44 @@ def can_ask() -> bool:
 def confirm(request: Request, plan: DeploymentPlan) -> None:
     """Show the plan and ask for the disk's name; raises Refused where it is not typed."""
     name = str(plan.target.disk.path)
-    try:
-        typed = _is_typed(name, request, plan)
-    except OSError as error:
-        raise _not_confirmed(f"The terminal is gone: {error.strerror}.") from None
-    if not typed:
-        raise _not_confirmed(f"The name {name} was not typed.")
-
-
-def _is_typed(name: str, request: Request, plan: DeploymentPlan) -> bool:
     # A terminal that is held (Ctrl-S) is waited for, and signals still end the deployment.
     screen = PatientStream(sys.stderr, patience=math.inf)
-    screen.write("\n".join(["", *target_lines(request, plan.target), *image_lines(request, plan), "", ""]))
+    before = ["", *target_lines(request, plan.target), *image_lines(request, plan), "", ""]
     for question in (
-        f"All data on this disk will be lost. Type its name ({name}) to go on: ",
-        f"That is not its name. Once more: type {name} to go on, or nothing to end: ",
+        "\n".join(before)
+        + printable(f"All data on this disk will be lost. Type its name ({name}) to go on: "),
+        printable(f"That is not its name. Once more: type {name} to go on, or nothing to end: "),
     ):
         answer = _answer(screen, question)
+        if _names(answer, name, request.options.disk):
+            return
         if not answer:
             break
-        # The spelling that was given to --disk is right, too, and so is one from this directory.
-        if os.path.abspath(answer) in (name, request.options.disk):  # noqa: PTH100 - keeps links
-            return True
-    return False
+    raise _not_confirmed(f"The name {name} was not typed.")
+
+
+def _names(answer: str, name: str, given: str | None) -> bool:
+    """Tell whether ``answer`` is the disk's name, also as it was given to --disk or from this directory."""
+    if not answer:
+        return False
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        return os.path.abspath(answer) in (name, given)  # noqa: PTH100 - keeps links
+    return answer == name
 
 
 def _answer(screen: PatientStream, question: str) -> str:
-    # What was typed before the question was there is no answer to it.
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    screen.write(printable(question))
     try:
+        # What was typed before the question was there is no answer to it.
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        screen.write(question)
         return sys.stdin.readline().strip()
     except Interrupted:
         with contextlib.suppress(OSError):
             if screen.ready():
                 screen.write("\n")  # what comes next begins on a line of its own
         raise
+    except (OSError, termios.error) as error:
+        raise _not_confirmed(f"The terminal is gone: {os.strerror(error.args[0])}.") from None
 
 
 def _not_confirmed(detail: str) -> Refused:

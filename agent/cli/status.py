@@ -1,8 +1,10 @@
 """``byoi-agent status``: where the deployment stands, also after the agent has gone."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
+from json import dumps
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from agent.cli.listeners import listener_for_people
 from agent.cli.output import write_json, write_lines
 from agent.errors import Refused, RequestError
 from agent.exit_codes import ExitCode
+from agent.reporting.patient_stream import PatientStream
 from agent.reporting.plain import disk_lines, progress_words
 from agent.reporting.replay import events_between
 from agent.run_directory import RunDirectory, run_directory
@@ -46,10 +49,10 @@ def status(
     except KeyboardInterrupt:
         sys.stderr.write("\nNo longer watching; the deployment goes on.\n")
         return ExitCode.INTERRUPTED
-    except TimeoutError as error:
+    except OSError as error:
         raise Refused(
             "The deployment is no longer watched.",
-            detail=f"What was shown could not be written: {error.strerror}.",
+            detail=f"What was shown could not be written: {os.strerror(error.errno or 0)}.",
             hint="The deployment goes on. Watch it again with: byoi-agent status --follow",
         ) from None
 
@@ -67,11 +70,11 @@ def _follow(where: RunDirectory) -> int:
 
 
 def _follow_as_json(where: RunDirectory, *, full: bool) -> int:
-    written, current = None, None
+    stream, written, current = PatientStream(sys.stdout), None, None
     for current in _looks(where):
         fields = current.full() if full else current.summary()
         if fields != written:
-            write_json(fields)
+            stream.write(dumps(fields) + "\n")
         written = fields
     return _exit_code(current)
 
@@ -99,7 +102,7 @@ def _refuse_other(first: Status, current: Status) -> None:
         raise Refused(
             "Another deployment has begun.",
             detail="The one that was watched has ended meanwhile; how it ended is not known any more.",
-            hint="Watch the one that is running with: byoi-agent status --follow",
+            hint="Look at the new one with: byoi-agent status --follow",
         )
 
 

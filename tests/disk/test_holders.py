@@ -1,5 +1,6 @@
 """Holders of real devices: loop devices, mounts and swap; the kernel itself is the judge."""
 
+import dataclasses
 import fcntl
 import os
 import shutil
@@ -236,6 +237,13 @@ def test_every_path_to_the_disk_is_held(
         with released_and_open(disk(device)), pytest.raises(OSError, match="busy"):
             os.open(path, os.O_RDONLY | os.O_EXCL)
         os.close(os.open(path, os.O_RDONLY | os.O_EXCL))
+
+
+def test_a_path_that_has_gone_is_left(device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = dataclasses.replace(disk(device), path=tmp_path / "gone")
+    monkeypatch.setattr(release, "other_paths", lambda _disk, **_: (gone,))
+    with released_and_open(disk(device)) as opened:
+        assert opened.path == device
 
 
 def test_a_disk_that_is_held_over_another_path_is_busy(

@@ -188,6 +188,14 @@ def test_a_terminal_that_goes_away(tmp_path: Path, url: str, disk: Path) -> None
     assert disk.read_bytes() == before
 
 
+def test_an_answer_that_is_no_text(terminal: Terminal, tmp_path: Path, url: str, disk: Path) -> None:
+    with asked(terminal, tmp_path, url, disk) as process:
+        terminal.type(b"\xff\n")
+        terminal.read_until(b"or nothing to end: ")
+        terminal.type(b"\n")
+        assert process.wait(TIMEOUT) == 3
+
+
 def test_the_second_answer_counts_and_so_does_a_link(
     terminal: Terminal, tmp_path: Path, url: str, disk: Path
 ) -> None:

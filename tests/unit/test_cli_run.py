@@ -419,4 +419,6 @@ def test_a_ca_file_that_is_of_no_use(
     assert final(said)["message"] == "The request is wrong: options.caFile is of no use."
     why = "No such file or directory" if content is None else "it holds no certificate in PEM form"
     assert final(said)["detail"] == f"{path}: {why}."
+    long = command(*words, "--ca-file", "/" + "a" * 300)
+    assert (long.code, final(long)["detail"]) == (2, f"/{'a' * 300}: File name too long.")
     assert disk.read_bytes() == before

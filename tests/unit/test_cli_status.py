@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -178,14 +179,27 @@ def test_another_deployment_is_not_taken_for_the_one_that_is_watched(
     assert (said.code, "Another deployment has begun." in said.err) == (3, True)
 
 
-def test_nobody_reads(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_value: object) -> None:
-        raise TimeoutError(110, "nobody read for 10 s")
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_nobody_reads(tmp_path: Path, words: list[str]) -> None:
+    status_file.write(tmp_path / "status.json", DOING)
+    environment = {"BYOI_AGENT_RUN_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    argv = [sys.executable, "-m", "agent", "status", "--follow", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with deployment(tmp_path / "lock"):
+        done = subprocess.run(argv, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.returncode == 3
+    assert b"The deployment goes on." in done.stderr
 
-    looks(monkeypatch, DOING)
-    monkeypatch.setattr(status, "write_json", fail)
-    said = command("status", "--follow", "--json")
-    assert (said.code, "The deployment goes on." in said.err) == (3, True)
+
+def test_a_status_that_can_not_be_read_after_cancelling(command: CommandLine) -> None:
+    command.where.status.write_text("{")
+    with deployment(command.where.lock) as process:
+        said = command("cancel")
+        assert process.wait(10) == -signal.SIGTERM
+    assert said.code == 0
+    assert said.out.startswith("The deployment was stopped. What state the disk is in can not be told: ")
 
 
 def test_the_same_line_is_not_written_twice(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,14 @@ def test_the_name_of_a_file_in_place_of_what_is_in_it(tmp_path: Path, flag: str)
     )
 
 
+@pytest.mark.parametrize("text", ["é" * 200, "x" * 5000, "#!/bin/sh\0", "/root/\udc80"])
+def test_user_data_that_could_be_no_path(text: str) -> None:
+    flags = RequestFlags(url="http://h/", type="raw", user_data=text)
+    drive = read_request(None, flags).configdrive
+    assert drive is not None
+    assert drive.user_data == text
+
+
 @pytest.mark.parametrize("inner", [[], 0, "", False, "x"])
 @pytest.mark.parametrize(
     ("name", "flag"), [("options", {"verify": True}), ("configdrive", {"hostname": "a"})]

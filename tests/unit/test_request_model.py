@@ -231,6 +231,27 @@ def test_unknown_fields_are_named(place: str) -> None:
     )
 
 
+def test_what_is_no_name_is_not_repeated() -> None:
+    name = f"Authorization: Bearer {SECRET}"
+    for found in (error(BASE | {name: ""}), error(BASE | {name: "", "x": ""})):
+        assert "(a field whose name is no name): there is no such field" in found.message + found.detail
+        assert SECRET not in everything_said(found)
+
+
+def test_not_every_one_of_many_faults_is_told() -> None:
+    found = error(BASE | {f"field{number}": 1 for number in range(1000)})
+    assert found.detail.count("there is no such field") == 10
+    assert found.detail.endswith("; and 990 more.")
+    many = error(BASE | {"httpHeader": [0] * 1000})
+    assert many.detail == "Given is an integer."
+
+
+def test_a_misspelt_field_comes_before_the_one_that_is_missing() -> None:
+    found = error({"url": BASE["URL"], "type": "raw"})
+    assert found.message == "The request is wrong: url: there is no such field."
+    assert found.detail.startswith("url: there is no such field (is URL meant?); URL: this field is required")
+
+
 def test_each_wrong_field_is_told() -> None:
     found = error(BASE | {"URL": "x", "diskGroupId": "1", "description": 5})
     assert found.message == "The request is wrong: URL: only http and https are known."

@@ -98,6 +98,12 @@ def test_a_name_that_stands_twice(text: str) -> None:
     assert caught.value.message == "The request is wrong: a stands in it twice."
 
 
+def test_a_name_that_may_be_a_secret_and_stands_twice() -> None:
+    with pytest.raises(RequestError) as caught:
+        load_json(f'{{"Bearer {SECRET}": 1, "Bearer {SECRET}": 2}}'.encode())
+    assert SECRET not in everything_said(caught.value)
+
+
 def test_the_same_name_in_two_objects() -> None:
     assert load_json(b'{"a": {"b": 1}, "c": {"b": 1}}') == {"a": {"b": 1}, "c": {"b": 1}}
 
