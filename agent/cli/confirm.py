@@ -27,12 +27,10 @@ def confirm(request: Request, plan: DeploymentPlan) -> None:
     name = str(plan.target.disk.path)
     # A terminal that is held (Ctrl-S) is waited for, and signals still end the deployment.
     screen = PatientStream(sys.stderr, patience=math.inf)
-    before = ["", *target_lines(request, plan.target), *image_lines(request, plan), "", ""]
-    for question in (
-        "\n".join(before)
-        + printable(f"All data on this disk will be lost. Type its name ({name}) to go on: "),
-        printable(f"That is not its name. Once more: type {name} to go on, or nothing to end: "),
-    ):
+    shown = ["", *target_lines(request, plan.target), *image_lines(request, plan), ""]
+    first = printable(f"All data on this disk will be lost. Type its name ({name}) to go on: ")
+    second = printable(f"That is not its name. Once more: type {name} to go on, or nothing to end: ")
+    for question in ("\n".join([*shown, first]), second):
         answer = _answer(screen, question)
         if _names(answer, name, request.options.disk):
             return

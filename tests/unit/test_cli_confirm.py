@@ -44,7 +44,7 @@ class Terminal:
                 if selector.select(0.1):
                     self._seen += os.read(self._near, 65536)
         assert wanted in self._seen, self._seen
-        return self._seen.decode()
+        return self._seen.decode(errors="replace")
 
     def rest(self) -> str:
         """What stood on the screen in the end; Linux reports EIO when nobody is on the other side."""
@@ -53,7 +53,7 @@ class Terminal:
                 self._seen += piece
         except OSError:
             pass
-        return self._seen.decode()
+        return self._seen.decode(errors="replace")
 
 
 @pytest.fixture

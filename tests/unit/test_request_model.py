@@ -7,7 +7,15 @@ from pydantic import BaseModel, ValidationError
 from agent.request.model import ConfigDriveRequest, HttpHeader, Options, Request, UserMetadata
 from agent.request.parse import parse
 from tests.agent_process import SSH_KEY
-from tests.unit.test_request_common import BASE, SECRET, document_with, error, request, value_at
+from tests.unit.test_request_common import (
+    BASE,
+    SECRET,
+    document_with,
+    error,
+    everything_said,
+    request,
+    value_at,
+)
 
 HALF = "a\ud800b"
 LABEL = "a" * 63
