@@ -25,7 +25,8 @@ $(READY): pyproject.toml constraints.txt | packages
 	@touch $@
 	@echo "Ready: $(BIN)/byoi-agent"
 
-check: setup lint types layers unit ## the quick loop: lint, types, layers, unit tests
+check: setup ## the quick loop: lint, types, layers, unit tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types layers unit
 
 lint:
 	$(BIN)/ruff check .
