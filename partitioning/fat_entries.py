@@ -8,11 +8,9 @@ import re
 import struct
 from collections.abc import Iterator
 
-ENTRY_SIZE = 32
 DIRECTORY = 0x10
 ARCHIVE = 0x20
 VOLUME_LABEL = 0x08
-LABEL_LENGTH = 11
 
 _LONG_NAME = 0x0F
 _LAST_LONG_ENTRY = 0x40
@@ -48,7 +46,7 @@ def short_entry(name: bytes, attribute: int, cluster: int, length: int) -> bytes
 
 def label_bytes(label: str) -> bytes:
     """Give a label as it stands in an entry and in the boot sector."""
-    return label.encode("ascii").ljust(LABEL_LENGTH)
+    return label.encode("ascii").ljust(11)
 
 
 def _alias(name: str, number: int) -> bytes:

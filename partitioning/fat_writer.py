@@ -14,9 +14,11 @@ from pathlib import PurePosixPath
 
 from partitioning import fat_entries
 from partitioning.errors import NoRoom
-from partitioning.fat_layout import ENTRY_SIZE, FATS, FIRST_CLUSTER, FatLayout, lay_out
+from partitioning.fat_layout import ENTRY_SIZE, FATS, FIRST_CLUSTER, ROOT_ENTRIES, FatLayout, lay_out
 
 _MIB = 1 << 20
+# FAT32 with sectors of 4096 bytes has the largest least size, 257 MiB.
+_ABOVE_EVERY_LEAST = 1 << 30
 _ROOT = ""
 _FSINFO_SECTOR = 1
 _BACKUP_BOOT_SECTOR = 6
@@ -46,15 +48,25 @@ class _Chain:
 
 
 def least_size(files: Mapping[str, bytes], sector_size: int, *, bits: int | None = None) -> int:
-    """Give the smallest size in bytes, in whole MiBs, of a file system that carries ``files``."""
+    """Give the smallest size in bytes, in whole MiBs, of a file system that carries ``files``.
+
+    Raises NoRoom when the type can not be made large enough, or its fixed root directory is too small.
+    """
+    if bits != 32 and _directory_sizes(files)[_ROOT] > ROOT_ENTRIES * ENTRY_SIZE:
+        raise _does_not_fit("The root directory of FAT12 and FAT16 has a fixed size, and holds fewer names.")
     size = max(_MIB, sum(map(len, files.values())) // _MIB * _MIB)
+    has_form = False
     while True:
         try:
-            if _fits(files, lay_out(size, sector_size, bits=bits)):
-                return size
+            layout = lay_out(size, sector_size, bits=bits)
         except NoRoom:
-            if size > 1 << 40:
+            # Too small for this type; or too large, where smaller ones had a form.
+            if has_form or size > _ABOVE_EVERY_LEAST:
                 raise
+        else:
+            if _fits(files, layout):
+                return size
+            has_form = True
         size += _MIB
 
 
@@ -74,11 +86,7 @@ def build(
     """
     layout = lay_out(size, sector_size, bits=bits)
     if not _fits(files, layout):
-        raise NoRoom(
-            "The files do not fit the FAT file system.",
-            detail=f"{sum(map(len, files.values()))} bytes of files do not fit a FAT of {size} bytes.",
-            hint="Give it more room.",
-        )
+        raise _does_not_fit(f"{sum(map(len, files.values()))} bytes of files do not fit {size} bytes.")
     chains = _allocate(layout, files)
     pieces = [
         *_boot_sectors(layout, label, volume_id, used=sum(chain.count for chain in chains.values())),
@@ -86,6 +94,10 @@ def build(
         *_contents(layout, files, chains, label),
     ]
     return FatImage(size=size, pieces=tuple(sorted(piece for piece in pieces if piece[1])))
+
+
+def _does_not_fit(detail: str) -> NoRoom:
+    return NoRoom("The files do not fit the FAT file system.", detail=detail, hint="Give it more room.")
 
 
 def _folders(files: Mapping[str, bytes]) -> dict[str, list[str]]:

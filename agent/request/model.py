@@ -196,7 +196,10 @@ class Options(_Part):
     verify: bool = Field(
         default=False, description="Read everything back from the disk and compare it with the image."
     )
-    reboot: bool | None = Field(default=None, description="Reboot when done. By hand the default is no.")
+    reboot: bool | None = Field(
+        default=None,
+        description="Reboot when done; refused where the disk is a file. By hand the default is no.",
+    )
     proxy: Annotated[Text, AfterValidator(_check_http_url)] | None = Field(
         default=None, repr=False, description="Proxy for the download; otherwise the usual variables apply."
     )

@@ -84,3 +84,16 @@ def test_the_least_size_is_enough_and_less_is_not(bits: int | None, sector_size:
     fat_writer.build(FILES, sector_size=sector_size, size=size, label="X", volume_id=1, bits=bits)
     with pytest.raises(NoRoom):
         fat_writer.build(FILES, sector_size=sector_size, size=size - MIB, label="X", volume_id=1, bits=bits)
+
+
+@pytest.mark.parametrize(("bits", "count"), [(None, 600), (16, 600)])
+def test_a_root_directory_that_can_not_hold_so_many_names(bits: int | None, count: int) -> None:
+    files = {f"F{number:03d}.TXT": b"" for number in range(count)}
+    with pytest.raises(NoRoom, match="The root directory"):
+        fat_writer.least_size(files, 512, bits=bits)
+    assert fat_writer.least_size(files, 512, bits=32) > 0
+
+
+def test_files_that_a_type_can_not_carry_are_refused_soon() -> None:
+    with pytest.raises(NoRoom):
+        fat_writer.least_size({f"{number}.BIN": bytes(64 * MIB) for number in range(8)}, 512, bits=12)
