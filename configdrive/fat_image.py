@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 
 from configdrive import tree
 from configdrive.errors import ConfigDriveError, unreadable
-from partitioning import fat_writer
 from partitioning.byte_access import BytesReader
 from partitioning.errors import NoRoom
-from partitioning.fat import FatError, FatFileSystem
+from partitioning.fat import writer as fat_writer
+from partitioning.fat.file_system import FatError, FatFileSystem
 
 # As Nova's mkfs gets it: cloud-init takes either case, while by-label/config-2 is what scripts mount.
 LABEL = "config-2"

@@ -1,10 +1,19 @@
 """A small FAT file system made by hand, so that a test can break one field or one link of a chain."""
 
 import struct
+from bisect import bisect_right
+from pathlib import Path
+
+from partitioning.fat.writer import FatImage
 
 SECTOR = 512
 RESERVED, FATS = 1, 2
 CHAIN_ENDS = {12: 0xFFF, 16: 0xFFFF, 32: 0x0FFFFFFF}
+
+# Of ``sample``: how many clusters it has for each type, and what is in it.
+COUNTS = {12: 100, 16: 5000, 32: 200}
+LONG = "A rather long näme with 🚀.efi"
+LOADER = bytes(range(256)) * 5
 
 
 def short_entry(
@@ -82,3 +91,67 @@ def _fat(bits: int, clusters: dict[int, bytes], chains: dict[int, int], size: in
     for cluster, following in links.items():
         whole |= following << cluster * bits
     return whole.to_bytes(size, "little")
+
+
+def sample(
+    bits: int, *, chains: dict[int, int] | None = None, root_extra: bytes = b"", **shape: bytes
+) -> bytearray:
+    """EFI/BOOT/BOOTX64.EFI in the clusters 10, 40, 11, some other files, and the label CONFIG-2."""
+    root = (
+        short_entry(b"CONFIG-2   ", attributes=0x08)
+        + short_entry(b"\xe5LD     TXT", cluster=7, size=3)
+        + short_entry(b"EFI        ", attributes=0x10, cluster=3)
+        + short_entry(b"EMPTY   TXT")
+        + short_entry(b"\x05LOWER  TXT", cluster=5, size=5, case=0x18)
+        + long_entries(LONG, b"ARATHE~1EFI")
+        + short_entry(b"ARATHE~1EFI", cluster=6, size=4)
+        + root_extra
+    )
+    dots = short_entry(b".          ", attributes=0x10, cluster=3) + short_entry(
+        b"..         ", attributes=0x10
+    )
+    boot = dots + short_entry(b"BOOTX64 EFI", cluster=10, size=len(LOADER))
+    efi = dots + short_entry(b"BOOT       ", attributes=0x10, cluster=4)
+    clusters = {
+        3: efi,
+        4: boot,
+        5: b"lower",
+        6: b"long",
+        10: LOADER[:512],
+        40: LOADER[512:1024],
+        11: LOADER[1024:],
+    }
+    if bits == 32:
+        clusters[2] = root
+    links = {10: 40, 40: 11} | (chains or {})
+    return fat_image(bits, clusters, links, count=COUNTS[bits], root=root, **shape)
+
+
+class ImageReader:
+    """A ByteReader over a file system that our own code made, without its zeros in memory."""
+
+    def __init__(self, image: FatImage) -> None:
+        self.size = image.size
+        self._pieces = image.pieces
+        self._starts = [offset for offset, _ in image.pieces]
+
+    def pread(self, length: int, offset: int) -> bytes:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise EOFError(f"{length} bytes at {offset}")
+        found = bytearray(length)
+        for start, piece in self._pieces[max(bisect_right(self._starts, offset) - 1, 0) :]:
+            if start >= offset + length:
+                break
+            part = piece[max(offset - start, 0) : offset + length - start]
+            at = max(start - offset, 0)
+            found[at : at + len(part)] = part
+        return bytes(found)
+
+
+def write_fat(path: Path, image: FatImage) -> None:
+    """Put a file system that our own code made into a file of its own."""
+    with path.open("wb") as target:
+        target.truncate(image.size)
+        for offset, piece in image.pieces:
+            target.seek(offset)
+            target.write(piece)

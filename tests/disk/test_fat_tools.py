@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from partitioning.fat import FatFileSystem
+from partitioning.fat.file_system import FatFileSystem
 from partitioning.open_disk import open_for_reading
 from tests.small_images import MIB, tool
 

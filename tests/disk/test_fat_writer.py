@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from partitioning import fat_writer
 from partitioning.errors import NoRoom
+from partitioning.fat import writer as fat_writer
+from tests.fat_samples import write_fat
 from tests.small_images import MIB, tool
 
 FILES = {
@@ -45,11 +46,7 @@ def volume(form: tuple[int, int, int], tmp_path: Path) -> Path:
         FILES, sector_size=sector_size, size=size, label="EFI", volume_id=0x1234ABCD, bits=bits
     )
     path = tmp_path / "volume"
-    with path.open("wb") as target:
-        target.truncate(image.size)
-        for offset, piece in image.pieces:
-            target.seek(offset)
-            target.write(piece)
+    write_fat(path, image)
     return path
 
 

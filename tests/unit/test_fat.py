@@ -9,48 +9,10 @@ from hypothesis import strategies as st
 
 from partitioning.byte_access import BytesReader
 from partitioning.errors import DiskError
-from partitioning.fat import FatError, FatFileSystem
-from tests.fat_samples import fat_image, long_entries, short_entry
-
-COUNTS = {12: 100, 16: 5000, 32: 200}
-LONG = "A rather long näme with 🚀.efi"
-LOADER = bytes(range(256)) * 5
+from partitioning.fat.file_system import FatError, FatFileSystem
+from tests.fat_samples import COUNTS, LOADER, LONG, fat_image, long_entries, sample, short_entry
 
 kinds = pytest.mark.parametrize("bits", [12, 16, 32])
-
-
-def sample(
-    bits: int, *, chains: dict[int, int] | None = None, root_extra: bytes = b"", **shape: bytes
-) -> bytearray:
-    """EFI/BOOT/BOOTX64.EFI in the clusters 10, 40, 11, some other files, and the label CONFIG-2."""
-    root = (
-        short_entry(b"CONFIG-2   ", attributes=0x08)
-        + short_entry(b"\xe5LD     TXT", cluster=7, size=3)
-        + short_entry(b"EFI        ", attributes=0x10, cluster=3)
-        + short_entry(b"EMPTY   TXT")
-        + short_entry(b"\x05LOWER  TXT", cluster=5, size=5, case=0x18)
-        + long_entries(LONG, b"ARATHE~1EFI")
-        + short_entry(b"ARATHE~1EFI", cluster=6, size=4)
-        + root_extra
-    )
-    dots = short_entry(b".          ", attributes=0x10, cluster=3) + short_entry(
-        b"..         ", attributes=0x10
-    )
-    boot = dots + short_entry(b"BOOTX64 EFI", cluster=10, size=len(LOADER))
-    efi = dots + short_entry(b"BOOT       ", attributes=0x10, cluster=4)
-    clusters = {
-        3: efi,
-        4: boot,
-        5: b"lower",
-        6: b"long",
-        10: LOADER[:512],
-        40: LOADER[512:1024],
-        11: LOADER[1024:],
-    }
-    if bits == 32:
-        clusters[2] = root
-    links = {10: 40, 40: 11} | (chains or {})
-    return fat_image(bits, clusters, links, count=COUNTS[bits], root=root, **shape)
 
 
 def volume(image: bytes | bytearray) -> FatFileSystem:

@@ -3,14 +3,14 @@
 Section numbers are those of Microsoft's "FAT32 File System Specification", version 1.03.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from partitioning.errors import NoRoom
+from partitioning.fat.format import ENTRY_SIZE
 
 FATS = 2
 FIRST_CLUSTER = 2
-ENTRY_SIZE = 32
 ROOT_ENTRIES = 512
 """Of FAT12 and FAT16, whose root directory has a fixed size."""
 
@@ -19,6 +19,7 @@ ROOT_ENTRIES = 512
 _LIMITS = {12: 4085, 16: 65525, 32: 0x0FFFFFF5}
 _GREY_ZONE = 16
 _MOST_CLUSTER_SIZE = 32 << 10
+_MOST_SECTORS = 1 << 32
 # Section 3.1: FAT32 has its FSInfo and a second boot sector in there.
 _RESERVED = {12: 1, 16: 1, 32: 32}
 
@@ -79,22 +80,26 @@ def lay_out(size: int, sector_size: int, *, bits: int | None = None) -> FatLayou
     FAT32 gets the largest of at most 32 KiB that leave it enough of them. Raises NoRoom where ``size`` has no
     such form.
     """
-    powers = [1 << power for power in range(8)]
-    if bits == 32:
-        fitting: Iterable[int] = (p for p in reversed(powers) if p * sector_size <= _MOST_CLUSTER_SIZE)
-        kinds: tuple[int, ...] = (32,)
-    else:
-        fitting, kinds = powers, (12, 16) if bits is None else (bits,)
-    for per_cluster in fitting:
-        for kind in kinds:
-            found = _with(size // sector_size, sector_size, per_cluster, kind)
-            if _is_sound(found):
-                return found
+    for layout in layouts(size, sector_size, bits=bits):
+        return layout
     raise NoRoom(
         f"There is no FAT file system of {size} bytes.",
         detail=f"FAT{bits or '12 and 16'} with sectors of {sector_size} bytes has no form for that size.",
         hint="Give it more room.",
     )
+
+
+def layouts(size: int, sector_size: int, *, bits: int | None = None) -> Iterator[FatLayout]:
+    """Give every layout that ``lay_out`` can choose from, what it would choose first."""
+    powers = [1 << power for power in range(8)]
+    kinds = (12, 16) if bits is None else (bits,)
+    for per_cluster in reversed(powers) if bits == 32 else powers:
+        if bits == 32 and per_cluster * sector_size > _MOST_CLUSTER_SIZE:
+            continue
+        for kind in kinds:
+            found = _with(size // sector_size, sector_size, per_cluster, kind)
+            if _is_sound(found):
+                yield found
 
 
 def _with(sectors: int, sector_size: int, per_cluster: int, bits: int) -> FatLayout:
@@ -115,4 +120,4 @@ def _with(sectors: int, sector_size: int, per_cluster: int, bits: int) -> FatLay
 
 def _is_sound(layout: FatLayout) -> bool:
     least = {12: 1, 16: _LIMITS[12] + _GREY_ZONE, 32: _LIMITS[16] + _GREY_ZONE}[layout.bits]
-    return least <= layout.clusters < _LIMITS[layout.bits]
+    return least <= layout.clusters < _LIMITS[layout.bits] and layout.sectors < _MOST_SECTORS

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from partitioning.byte_access import ByteReader
 from partitioning.errors import DiskError
+from partitioning.fat.names import decode_oem
 
 # Section 3.1, from offset 11: bytes per sector, sectors per cluster, reserved sectors, number of FATs,
 # root entries, total sectors (16 bits), media, FAT size (16 bits), sectors per track, heads, hidden sectors,
@@ -94,12 +95,14 @@ def read_geometry(reader: ByteReader) -> Geometry:
 
 
 def next_cluster(reader: ByteReader, geometry: Geometry, cluster: int) -> int | None:
-    """Look up the cluster that follows, None after the last (section 4)."""
+    """Look up the cluster that follows, None after the last (section 4). Raises FatError for a bad one."""
     at, rest = divmod(cluster * geometry.bits, 8)
     length = 4 if geometry.bits == 32 else 2
     value = int.from_bytes(reader.pread(length, geometry.fat_start + at), "little")
     value = value >> rest & (0x0FFFFFFF if geometry.bits == 32 else (1 << geometry.bits) - 1)
     end = {12: 0xFF8, 16: 0xFFF8, 32: 0x0FFFFFF8}[geometry.bits]
+    if value == end - 1:
+        raise fat_error(f"The chain of clusters leads from {cluster} to one that is marked as bad.")
     return None if value >= end else value
 
 
@@ -143,4 +146,7 @@ def _boot_serial(boot: bytes, at: int) -> int:
 
 def _boot_label(boot: bytes, at: int) -> str:
     raw = boot[at + 5 : at + 16]
-    return raw.decode("cp437").rstrip(" \0") if boot[at] == 0x29 and raw != _NO_LABEL else ""
+    if boot[at] != 0x29 or raw == _NO_LABEL:
+        return ""
+    # Some fill it up with zeros; and in the root directory a label that begins with one would end it.
+    return decode_oem(raw).split("\0")[0].rstrip(" ")

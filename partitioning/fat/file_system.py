@@ -4,16 +4,12 @@ Section numbers are those of Microsoft's "FAT32 File System Specification", vers
 be hostile: every chain, directory and file has a bound, and whatever is malformed is a FatError.
 """
 
-from collections.abc import Iterator
-
 from partitioning.byte_access import ByteReader
-from partitioning.fat_directory import FatEntry, LabelEntry, parse_directory
-from partitioning.fat_volume import FatError, fat_error, next_cluster, read_geometry
+from partitioning.fat.chain import ClusterReader
+from partitioning.fat.directory import FatEntry, LabelEntry, parse_directory
+from partitioning.fat.volume import FatError, fat_error, read_geometry
 
 __all__ = ["FatEntry", "FatError", "FatFileSystem"]
-
-# Section 6: a directory has at most 65,536 entries of 32 bytes.
-_DIRECTORY_LIMIT = 65536 * 32
 
 
 class FatFileSystem:
@@ -21,8 +17,8 @@ class FatFileSystem:
 
     def __init__(self, reader: ByteReader) -> None:
         """Check the boot sector. Raises FatError when it is not that of a FAT file system."""
-        self._reader = reader
         self._geometry = read_geometry(reader)
+        self._clusters = ClusterReader(reader, self._geometry)
 
     @property
     def bits(self) -> int:
@@ -75,48 +71,28 @@ class FatFileSystem:
             raise fat_error(f"There is no file {path!r}.")
         if found.size > limit:
             raise fat_error(f"The file {path!r} has {found.size} bytes, more than the {limit} that are read.")
-        data = self._chain(found.first_cluster, found.size) if found.size else b""
-        if len(data) < found.size:
-            raise fat_error(f"The file {path!r} ends after {len(data)} of {found.size} bytes.")
-        return data[: found.size]
+        return self._clusters.content(found.first_cluster, found.size, path, set())
+
+    def read_start(self, path: str, length: int) -> bytes:
+        """Read at most the first ``length`` bytes of a file. Raises FatError: none there, broken."""
+        found = self.find(path)
+        if found is None or found.is_directory:
+            raise fat_error(f"There is no file {path!r}.")
+        return self._clusters.content(found.first_cluster, min(length, found.size), path, set())
 
     def _children(self, entry: FatEntry) -> tuple[FatEntry, ...]:
         if not entry.is_directory:
             return ()
         # A ".." that leads to the root has cluster 0 (section 6.5).
-        return self._entries(self._directory(entry.first_cluster) if entry.first_cluster else self._root())
+        if not entry.first_cluster:
+            return self._entries(self._root())
+        return self._entries(self._clusters.directory(entry.first_cluster, set()))
 
     def _entries(self, raw: bytes) -> tuple[FatEntry, ...]:
         return tuple(found for found in parse_directory(raw) if isinstance(found, FatEntry))
 
     def _root(self) -> bytes:
-        geometry = self._geometry
-        if geometry.bits == 32:
-            return self._directory(geometry.root_cluster)
-        return self._reader.pread(geometry.root_size, geometry.root_start)
-
-    def _directory(self, cluster: int) -> bytes:
-        return self._chain(cluster, _DIRECTORY_LIMIT)
-
-    def _chain(self, first: int, limit: int) -> bytes:
-        pieces = []
-        length = 0
-        for cluster in self._clusters(first):
-            pieces.append(self._reader.pread(self._geometry.cluster_size, self._geometry.offset_of(cluster)))
-            length += self._geometry.cluster_size
-            if length >= limit:
-                break
-        return b"".join(pieces)
-
-    def _clusters(self, first: int) -> Iterator[int]:
-        seen: set[int] = set()
-        cluster: int | None = first
-        while cluster is not None:
-            if cluster in seen:
-                raise fat_error(f"The chain of clusters from {first} runs in a circle.")
-            seen.add(cluster)
-            yield cluster
-            cluster = next_cluster(self._reader, self._geometry, cluster)
+        return self._clusters.root(set())
 
 
 def _components(path: str) -> list[str]:

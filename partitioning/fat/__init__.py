@@ -1,0 +1,1 @@
+"""FAT file systems: read, made, and made anew; nothing is mounted."""
