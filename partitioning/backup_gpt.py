@@ -10,13 +10,10 @@ from dataclasses import replace
 
 from partitioning.byte_access import ByteReader, ByteStore
 from partitioning.errors import NoRoom, TableUnusable
-from partitioning.gpt import Gpt, read_backup
+from partitioning.gpt import RESERVED_FOR_ARRAY, Gpt, read_backup
 from partitioning.mbr import Mbr, MbrKind
 from partitioning.mbr_entry import MAX_SECTORS, size_offset
 from partitioning.table import read_records
-
-# UEFI 2.10 section 5.3.1: at least this much has to be reserved for an entry array.
-_RESERVED_FOR_ARRAY = 16384
 
 
 def moved_to_end(gpt: Gpt, disk_size: int) -> Gpt:
@@ -76,6 +73,18 @@ def backup_agrees(reader: ByteReader, primary: Gpt) -> bool:
     return backup.header == expected and backup.entries == primary.entries
 
 
+def stale_backup(reader: ByteReader, primary: Gpt) -> tuple[tuple[int, int], ...]:
+    """Give what the backup takes where ``primary`` says it is: its array and its header (first LBA, sectors).
+
+    Nothing when no intact one is there. Where its array is, the backup says itself: see whether that is free.
+    """
+    try:
+        backup = read_backup(reader, primary.sector_size, lba=primary.header.alternate_lba)
+    except TableUnusable:
+        return ()
+    return (backup.header.entries_lba, backup.array_sectors), (backup.header.my_lba, 1)
+
+
 def _leaves_room(gpt: Gpt) -> bool:
     return gpt.header.last_usable_lba < gpt.header.alternate_lba - gpt.array_sectors
 
@@ -84,7 +93,7 @@ def _last_usable(gpt: Gpt, last_lba: int) -> int:
     # An array of few entries has room to grow unless a partition already stands there, as it may on an
     # image whose maker reserved less than the specification wants.
     tight = last_lba - gpt.array_sectors - 1
-    roomy = last_lba - -(-_RESERVED_FOR_ARRAY // gpt.sector_size) - 1
+    roomy = last_lba - -(-RESERVED_FOR_ARRAY // gpt.sector_size) - 1
     return tight if gpt.highest_lba > roomy else min(tight, roomy)
 
 
@@ -95,20 +104,10 @@ def _write_backup(store: ByteStore, backup: Gpt) -> None:
 
 def _zero_stale(store: ByteStore, old: Gpt, new: Gpt) -> None:
     """Zero the backup at the image's old end, if an intact one is there and nothing else lies on it."""
-    lba = old.header.alternate_lba
-    try:
-        stale = read_backup(store, old.sector_size, lba=lba)
-    except TableUnusable:
-        return
-    for first, count in ((stale.header.entries_lba, stale.array_sectors), (lba, 1)):
-        if _is_free(new, first, count):
+    end = new.as_backup().header.entries_lba
+    for first, count in stale_backup(store, old):
+        if new.is_free(first, count) and first + count <= end:
             store.pwrite(bytes(count * old.sector_size), first * old.sector_size)
-
-
-def _is_free(gpt: Gpt, first: int, count: int) -> bool:
-    last = first + count - 1
-    inside = gpt.header.first_usable_lba <= first and last < gpt.as_backup().header.entries_lba
-    return inside and all(last < part.first_lba or part.last_lba < first for part in gpt.partitions)
 
 
 def _resize_protective(store: ByteStore, mbr: Mbr, sectors: int) -> None:

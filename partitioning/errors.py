@@ -51,6 +51,14 @@ class SectorSizeMismatch(TableUnusable):
     """The table was made for another logical sector size than the disk's."""
 
 
+class NotConvertible(TableUnusable):
+    """The table can not be rewritten for another logical sector size with every partition where it is."""
+
+
+class ReadBackDiffers(DiskError):
+    """What is read back from the disk is not what was written."""
+
+
 class NoRoom(DiskError):
     """A partition or a table does not fit on the disk."""
 

@@ -17,10 +17,19 @@ from partitioning.partition_types import UNUSED
 
 # UEFI 2.10 section 5.3.3, table 5.6.
 _ENTRY = struct.Struct("<16s16sQQQ72s")
+_ENTRY_LBAS = struct.Struct("<QQ")
+_ENTRY_LBAS_OFFSET = 32
 _LEGACY_BIOS_BOOTABLE = 1 << 2
 
 HEAD_LIMIT = 1 << 20
 """The primary header and its entry array have to lie within this many bytes; a backup array is no larger."""
+
+PRIMARY_LBA = 1
+PRIMARY_ARRAY_LBA = 2
+"""Where the primary's entry array begins, unless somebody had a reason to put it elsewhere."""
+
+RESERVED_FOR_ARRAY = 16384
+"""Bytes; UEFI 2.10 section 5.3.1: at least this much has to be reserved for an entry array."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +79,13 @@ class Gpt:
         """Give the same table with one entry of the array replaced. Raises TableUnusable as reading does."""
         size = self.header.entry_size
         entries = self.entries[: index * size] + raw.ljust(size, b"\0") + self.entries[(index + 1) * size :]
-        header = replace(self.header, entries_crc=crc32(entries))
-        return Gpt(
-            header=header,
-            entries=entries,
-            partitions=_parse_entries(header, entries),
-            sector_size=self.sector_size,
+        return assemble(self.header, entries, self.sector_size)
+
+    def is_free(self, first_lba: int, count: int) -> bool:
+        """Tell whether ``count`` sectors lie behind the table's own, and no partition lies on them."""
+        end = first_lba + count
+        return self.header.first_usable_lba <= first_lba and all(
+            end <= part.first_lba or part.last_lba < first_lba for part in self.partitions
         )
 
     def as_backup(self) -> "Gpt":
@@ -112,7 +122,7 @@ def read_primary(reader: ByteReader, sector_size: int) -> Gpt:
 
     Raises TableUnusable.
     """
-    header = _read_header(reader, sector_size, 1)
+    header = _read_header(reader, sector_size, PRIMARY_LBA)
     _check_primary_place(header, sector_size)
     return _read_entries(reader, header, sector_size)
 
@@ -131,10 +141,27 @@ def read_backup(reader: ByteReader, sector_size: int, *, lba: int | None = None)
 def has_header(reader: ByteReader, sector_size: int) -> bool:
     """Tell whether an intact header stands where the primary of a table of this sector size has it."""
     try:
-        _read_header(reader, sector_size, 1)
+        _read_header(reader, sector_size, PRIMARY_LBA)
     except TableUnusable:
         return False
     return True
+
+
+def assemble(header: GptHeader, entries: bytes, sector_size: int) -> Gpt:
+    """Make a table of a header and an entry array, whose CRC is made anew. Raises TableUnusable."""
+    header = replace(header, entries_crc=crc32(entries))
+    return _assembled(header, entries, sector_size)
+
+
+def has_backup(reader: ByteReader) -> bool:
+    """Tell whether an intact backup stands at the end, for either sector size that disks have."""
+    for sector_size in (512, 4096):
+        try:
+            read_backup(reader, sector_size)
+        except TableUnusable:
+            continue
+        return True
+    return False
 
 
 def pack_entry(
@@ -143,6 +170,12 @@ def pack_entry(
     """Make an entry of 128 bytes; ``name`` is cut to 36 UTF-16 units."""
     encoded = name.encode("utf-16-le")[:72]
     return _ENTRY.pack(type_guid.bytes_le, unique_guid.bytes_le, first_lba, last_lba, attributes, encoded)
+
+
+def moved_entry(raw: bytes, *, first_lba: int, last_lba: int) -> bytes:
+    """Give an entry with other LBAs and every other byte as it is."""
+    end = _ENTRY_LBAS_OFFSET + _ENTRY_LBAS.size
+    return raw[:_ENTRY_LBAS_OFFSET] + _ENTRY_LBAS.pack(first_lba, last_lba) + raw[end:]
 
 
 def _read_header(reader: ByteReader, sector_size: int, lba: int) -> GptHeader:
@@ -156,7 +189,7 @@ def _array_end(header: GptHeader, sector_size: int) -> int:
 
 
 def _check_primary_place(header: GptHeader, sector_size: int) -> None:
-    if header.entries_lba < 2:
+    if header.entries_lba < PRIMARY_ARRAY_LBA:
         raise unusable(f"The entry array is said to begin at LBA {header.entries_lba}.")
     if _array_end(header, sector_size) > HEAD_LIMIT:
         raise unusable(
@@ -182,6 +215,10 @@ def _read_entries(reader: ByteReader, header: GptHeader, sector_size: int) -> Gp
     entries = reader.pread(header.array_size, header.entries_lba * sector_size)
     if crc32(entries) != header.entries_crc:
         raise unusable("The checksum (CRC) of the entry array is wrong.")
+    return _assembled(header, entries, sector_size)
+
+
+def _assembled(header: GptHeader, entries: bytes, sector_size: int) -> Gpt:
     partitions = _parse_entries(header, entries)
     return Gpt(header=header, entries=entries, partitions=partitions, sector_size=sector_size)
 

@@ -54,10 +54,11 @@ def size_offset(number: int) -> int:
     return entry_offset(number) + 12
 
 
-def pack_entry(*, type_byte: int, first_lba: int, sectors: int) -> bytes:
-    """Make an entry that is not active. Both numbers are sectors and have to fit 32 bits."""
+def pack_entry(*, type_byte: int, first_lba: int, sectors: int, active: bool = False) -> bytes:
+    """Make an entry. ``first_lba`` and ``sectors`` have to fit 32 bits."""
     last_lba = first_lba + sectors - 1
-    return _ENTRY.pack(0, _chs(first_lba), type_byte, _chs(last_lba), first_lba, sectors)
+    status = ACTIVE if active else 0
+    return _ENTRY.pack(status, _chs(first_lba), type_byte, _chs(last_lba), first_lba, sectors)
 
 
 def _chs(lba: int) -> bytes:
