@@ -12,8 +12,10 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -26,6 +28,8 @@ _READ_SIZE = 65536
 _STDERR_KEPT = 65536
 _STDOUT_KEPT = 16 << 20
 _KILL_WAIT = 10.0
+_TERM_WAIT = 5.0
+_READY_POLL = 0.02
 
 
 class CommandError(ExplainedError):
@@ -34,6 +38,11 @@ class CommandError(ExplainedError):
 
 class CommandMissing(CommandError):
     """The tool is not installed."""
+
+    def __init__(self, message: str, *, detail: str, hint: str, tool: str = "") -> None:
+        """Keep which ``tool`` it is."""
+        super().__init__(message, detail=detail, hint=hint)
+        self.tool = tool
 
 
 class CommandTimedOut(CommandError):
@@ -96,6 +105,15 @@ class _Watch:
         return left if self.silence is None else min(left, self.heard + self.silence - now)
 
 
+def as_nobody() -> list[str]:
+    """Give the words before a command that reads what may be hostile: it runs without any rights.
+
+    Only root can become somebody else; for others it can at least gain nothing.
+    """
+    identity = ("--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
+    return ["setpriv", *(identity if os.geteuid() == 0 else ()), "--no-new-privs", "--"]
+
+
 def available(tool: str) -> bool:
     """Tell whether ``tool`` is installed."""
     return shutil.which(tool, path=_PATH) is not None
@@ -108,6 +126,7 @@ def require(tool: str, detail: str) -> None:
             f"The tool {tool} is not installed.",
             detail=detail,
             hint=f"Install the package that brings {tool} and try again.",
+            tool=tool,
         )
 
 
@@ -121,14 +140,15 @@ def run(
     limits: Limits | None = None,
     stdin: bytes = b"",
     on_stdout: Callable[[bytes], None] | None = None,
+    most_stdout: int = _STDOUT_KEPT,
 ) -> Completed:
     """Run a command to its end and return what it printed.
 
     ``timeout`` bounds the whole run and ``silence`` the time without output, both in seconds.
     ``on_stdout`` is called with each piece of standard output as it comes; then ``stdout`` stays empty.
     ``stdin`` has to be small (it is written in one go before anything is read).
-    Without it, at most 16 MiB may come. Raises CommandMissing, CommandTimedOut, OutputTooLong, and
-    CommandFailed for an exit code not in ``ok_codes``.
+    Without it, at most ``most_stdout`` bytes may come. Raises CommandMissing, CommandTimedOut, OutputTooLong,
+    and CommandFailed for an exit code not in ``ok_codes``.
     """
     full = [*(limits or Limits()).prefix(), *argv]
     for tool in (full[0], argv[0]):
@@ -145,12 +165,72 @@ def run(
     )
     try:
         _feed(process, stdin)
-        completed = _collect(process, _Watch(timeout, silence), argv, on_stdout)
+        completed = _collect(process, _Watch(timeout, silence), argv, on_stdout, most_stdout)
     finally:
         _kill(process)
     if completed.code not in ok_codes:
         raise _failure(argv, completed)
     return completed
+
+
+@contextmanager
+def running(
+    argv: Sequence[str],
+    *,
+    ready: Callable[[], bool],
+    timeout: float,
+    pass_fds: Sequence[int] = (),
+    limits: Limits | None = None,
+) -> Iterator[None]:
+    """Keep a command running for the time of the block; it begins when ``ready`` says so.
+
+    The command gets SIGTERM at the end, and also when this process dies. ``timeout`` bounds the start, in
+    seconds. Raises CommandMissing, CommandTimedOut, and CommandFailed where it ends before it is ready.
+    """
+    full = ["setpriv", "--pdeathsig", "TERM", "--", *(limits or Limits()).prefix(), *argv]
+    for tool in (full[0], argv[0]):
+        require(tool, f"It is needed to run: {shlex.join(argv)}")
+    log.info("running meanwhile: %s", shlex.join(full))
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            full,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            pass_fds=tuple(pass_fds),
+            env=_environment(),
+            start_new_session=True,
+        )
+        try:
+            _wait_until_ready(process, ready, _Watch(timeout, None), argv, said)
+            yield
+        finally:
+            _end(process)
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes],
+    ready: Callable[[], bool],
+    watch: _Watch,
+    argv: Sequence[str],
+    said: IO[bytes],
+) -> None:
+    while not ready():
+        code = process.poll()
+        if code is not None:
+            said.seek(0)
+            words = said.read(_STDERR_KEPT).decode(errors="replace").strip()
+            raise _failure(argv, Completed(code=code, stdout=b"", stderr=words))
+        if watch.remaining() <= 0:
+            raise _timed_out(argv, watch)
+        time.sleep(_READY_POLL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.terminate()
+        process.wait(_TERM_WAIT)
+    _kill(process)
 
 
 def _environment() -> dict[str, str]:
@@ -169,12 +249,13 @@ def _collect(
     watch: _Watch,
     argv: Sequence[str],
     on_stdout: Callable[[bytes], None] | None,
+    most: int,
 ) -> Completed:
     out, err = bytearray(), bytearray()
 
     def keep(piece: bytes) -> None:
-        if len(out) + len(piece) > _STDOUT_KEPT:
-            raise _too_long(argv)
+        if len(out) + len(piece) > most:
+            raise _too_long(argv, most)
         out.extend(piece)
 
     def take_stderr(piece: bytes) -> None:
@@ -226,10 +307,10 @@ def _timed_out(argv: Sequence[str], watch: _Watch) -> CommandTimedOut:
     )
 
 
-def _too_long(argv: Sequence[str]) -> OutputTooLong:
+def _too_long(argv: Sequence[str], most: int) -> OutputTooLong:
     return OutputTooLong(
         f"The command {argv[0]} printed more than it can have to say.",
-        detail=f"It was stopped after {_STDOUT_KEPT} bytes: {shlex.join(argv)}",
+        detail=f"It was stopped after {most} bytes: {shlex.join(argv)}",
         hint="Run the command by hand to see what it prints.",
     )
 

@@ -43,6 +43,13 @@ class HeldHead:
             self._disk.pwrite(data[inside:], offset + inside)
         self._head[offset : offset + inside] = data[:inside]
 
+    def zero(self, offset: int, length: int) -> None:
+        """Make ``length`` bytes at ``offset`` read as zero; what belongs to the head does in memory."""
+        inside = max(0, min(length, len(self._head) - offset))
+        self._head[offset : offset + inside] = bytes(inside)
+        if inside < length:
+            self._disk.zero(offset + inside, length - inside)
+
     def commit(self) -> None:
         """Put the head on the disk: all but its first sector, a flush, then that one, and a flush.
 

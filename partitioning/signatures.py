@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from partitioning.byte_access import ByteReader
 from partitioning.errors import DiskError
-from partitioning.fat import FatFileSystem
+from partitioning.fat.file_system import FatFileSystem
 from partitioning.raid_signatures import bcache, lvm, md, zfs
 from partitioning.signature_fields import FileSystem, read_or_nothing, text, uuid_text
 
-__all__ = ["FileSystem", "identify"]
+__all__ = ["FileSystem", "identify", "swap_page_size"]
 
 # ext2.h and ext4.h: features that tell ext3 and ext4 from what came before.
 _EXT_JOURNAL = 0x4
@@ -73,14 +73,14 @@ def _vfat(reader: ByteReader) -> FileSystem | None:
     label = ""
     with contextlib.suppress(DiskError, OSError, EOFError):
         label = volume.label
-    return FileSystem(type="vfat", label=label, uuid=volume.volume_id)
+    return FileSystem(type="vfat", label=label, uuid=_unless_zero(volume.volume_id))
 
 
 def _ntfs(reader: ByteReader) -> FileSystem | None:
     block = read_or_nothing(reader, 0, 512)
     if block[3:11] != b"NTFS    ":
         return None
-    return FileSystem(type="ntfs", uuid=f"{int.from_bytes(block[72:80], 'little'):016X}")
+    return FileSystem(type="ntfs", uuid=_unless_zero(f"{int.from_bytes(block[72:80], 'little'):016X}"))
 
 
 def _exfat(reader: ByteReader) -> FileSystem | None:
@@ -88,7 +88,12 @@ def _exfat(reader: ByteReader) -> FileSystem | None:
     if block[3:11] != b"EXFAT   ":
         return None
     serial = f"{int.from_bytes(block[100:104], 'little'):08X}"
-    return FileSystem(type="exfat", uuid=f"{serial[:4]}-{serial[4:]}")
+    return FileSystem(type="exfat", uuid=_unless_zero(f"{serial[:4]}-{serial[4:]}"))
+
+
+def _unless_zero(serial: str) -> str:
+    # As blkid does: one that was never set identifies nothing.
+    return serial if set(serial) - set("0-") else ""
 
 
 def _ext(reader: ByteReader) -> FileSystem | None:
@@ -121,12 +126,28 @@ def _btrfs(reader: ByteReader) -> FileSystem | None:
     return FileSystem(type="btrfs", label=text(block[299:555]), uuid=uuid_text(block[32:48]))
 
 
+def _f2fs(reader: ByteReader) -> FileSystem | None:
+    """F2FS (f2fs_fs.h, struct f2fs_super_block); its label is UTF-16."""
+    block = read_or_nothing(reader, 1024, 1148)
+    if block[:4] != b"\x10\x20\xf5\xf2":
+        return None
+    label = block[124:1148].decode("utf-16-le", errors="replace").split("\0")[0]
+    return FileSystem(type="f2fs", label=label, uuid=uuid_text(block[108:124]))
+
+
 def _swap(reader: ByteReader) -> FileSystem | None:
+    if swap_page_size(reader) is None:
+        return None
+    header = read_or_nothing(reader, 1024, 64)
+    return FileSystem(type="swap", label=text(header[28:44]), uuid=uuid_text(header[12:28]))
+
+
+def swap_page_size(reader: ByteReader) -> int | None:
+    """Give the page size in bytes of the swap space on ``reader``; None when there is none."""
     # The magic ends the first page, whose size is that of the machine that made it.
     for page in (4 << 10, 8 << 10, 16 << 10, 64 << 10):
         if read_or_nothing(reader, page - 10, 10) == b"SWAPSPACE2":
-            header = read_or_nothing(reader, 1024, 64)
-            return FileSystem(type="swap", label=text(header[28:44]), uuid=uuid_text(header[12:28]))
+            return page
     return None
 
 
@@ -139,6 +160,7 @@ _CHECKS: tuple[Callable[[ByteReader], FileSystem | None], ...] = (
     _btrfs,
     _xfs,
     _ext,
+    _f2fs,
     _swap,
     _iso9660,
     _ntfs,

@@ -1,0 +1,1 @@
+"""What UEFI firmware has and wants: boot entries, loaders, Secure Boot."""
