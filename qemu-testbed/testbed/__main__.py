@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .image_recipe import ImageRecipe
 
 
+_FIRMWARES = ("legacy", "uefi", "uefi-secure")
+
+
 def main() -> int:
     """Run one command and return the exit code."""
     # An ending by `kill` has to close the servers like an ending by Ctrl-C.
@@ -42,19 +45,24 @@ def _parser() -> argparse.ArgumentParser:
         "build", help="build the rescue system and a sample image, and print where they are"
     )
     _add_image(build)
-    build.add_argument("--full-kernel", action="store_true", help="with the drivers of real servers")
+    build.add_argument("--full-kernel", action="store_true", help="both with the drivers of real servers")
     serve = commands.add_parser("serve", help="serve the files of a directory over HTTP on 127.0.0.1")
     serve.add_argument("directory", type=Path)
     serve.add_argument("--port", type=int, default=0, help="default: a free one")
     serve.add_argument("--bytes-per-second", type=int, help="limit for each answer")
     demo = commands.add_parser("demo", help="deploy and boot an image in both firmware modes")
-    demo.add_argument("--firmware", choices=("legacy", "uefi"), action="append", help="only this one")
+    demo.add_argument("--firmware", choices=_FIRMWARES, action="append", help="only this one")
     rescue = commands.add_parser("rescue-vm", help="open a rescue server on this terminal")
-    rescue.add_argument("--firmware", choices=("legacy", "uefi"), default="legacy")
+    rescue.add_argument("--firmware", choices=_FIRMWARES, default="legacy")
     rescue.add_argument("--bus", choices=("virtio", "sata", "scsi", "nvme"), default="virtio")
     rescue.add_argument("--disk-gib", type=int, default=8)
     rescue.add_argument("--memory-mib", type=int, default=2048)
     _add_image(rescue)
+    matrix = commands.add_parser("boot-matrix", help="deploy and boot every image on every kind of server")
+    matrix.add_argument(
+        "--results", type=Path, required=True, help="kept between runs; what is in it is done"
+    )
+    matrix.add_argument("--document", type=Path, required=True, help="where the table goes")
     return parser
 
 
@@ -71,11 +79,12 @@ def _host_packages(_: argparse.Namespace) -> None:
 
 def _build(arguments: argparse.Namespace) -> None:
     from .build import rescue_and_image
-    from .image_recipe import CLOUD_KERNEL, FULL_KERNEL
+    from .image_recipe import with_full_kernel
 
-    rescue, image = rescue_and_image(
-        _recipe(arguments), kernel_package=FULL_KERNEL if arguments.full_kernel else CLOUD_KERNEL
-    )
+    recipe = _recipe(arguments)
+    if arguments.full_kernel:
+        recipe = with_full_kernel(recipe)
+    rescue, image = rescue_and_image(recipe, kernel_package=recipe.kernel_package)
     for what, path in (
         ("kernel", rescue.kernel),
         ("initrd", rescue.initrd),
@@ -106,9 +115,9 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _demo(arguments: argparse.Namespace) -> None:
     from .demo import demo
-    from .server_config import Firmware
+    from .server_config import BOOT_MODES, Firmware
 
-    demo(tuple(Firmware(mode) for mode in arguments.firmware or ("legacy", "uefi")))
+    demo(tuple(Firmware(mode) for mode in arguments.firmware or BOOT_MODES))
 
 
 def _rescue_vm(arguments: argparse.Namespace) -> None:
@@ -124,12 +133,23 @@ def _rescue_vm(arguments: argparse.Namespace) -> None:
     )
 
 
+def _boot_matrix(arguments: argparse.Namespace) -> None:
+    from .boot_matrix_run import run_cells
+    from .boot_matrix_table import missing_rows, note_result, read_results, write_table
+
+    for cells in missing_rows(read_results(arguments.results)):
+        for outcome in run_cells(cells, tell=lambda text: print(text, flush=True)):
+            note_result(arguments.results, outcome)
+    write_table(arguments.document, read_results(arguments.results))
+
+
 _COMMANDS = {
     "host-packages": _host_packages,
     "build": _build,
     "serve": _serve,
     "demo": _demo,
     "rescue-vm": _rescue_vm,
+    "boot-matrix": _boot_matrix,
 }
 
 if __name__ == "__main__":

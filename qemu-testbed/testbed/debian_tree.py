@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .apt_sources import SUITE, debian_sources
@@ -21,14 +21,15 @@ class TreeRecipe:
     """What goes into a tree: packages on top of the essential ones, files laid over, units masked."""
 
     packages: tuple[str, ...]
-    overlay: Path
+    overlays: tuple[Path, ...]
     masked_units: tuple[str, ...] = ()
     enabled_units: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def inputs(self) -> tuple[str | Path, ...]:
         """What a cache key of the tree has to cover."""
-        return (repr(self), *debian_sources(), self.overlay, Path(__file__))
+        # The files laid over count by what they hold, not by where the checkout lies.
+        return (repr(replace(self, overlays=())), *debian_sources(), *self.overlays, Path(__file__))
 
 
 def build_tree(recipe: TreeRecipe, target: Path) -> None:
@@ -43,7 +44,8 @@ def build_tree(recipe: TreeRecipe, target: Path) -> None:
         *debian_sources(),
         environment=recipe.environment,
     )
-    lay_over(recipe.overlay, target)
+    for overlay in recipe.overlays:
+        lay_over(overlay, target)
     for verb, units in (("mask", recipe.masked_units), ("enable", recipe.enabled_units)):
         if units:
             in_tree(target, "systemctl", verb, *units)

@@ -14,7 +14,7 @@ from .keys import KeyPair, generate
 from .narration import Narrator, table
 from .rescue import RescueSystem
 from .sample_image import SampleImage
-from .server_config import Disk, Firmware, ServerConfig
+from .server_config import BOOT_MODES, Disk, Firmware, ServerConfig
 from .ssh import SshConnection
 from .vm import VirtualServer
 
@@ -49,8 +49,8 @@ class _Stage:
         )
 
 
-def demo(modes: tuple[Firmware, ...] = (Firmware.LEGACY, Firmware.UEFI)) -> None:
-    """Run the demonstration in each of the modes, and end with a table of what took how long."""
+def demo(modes: tuple[Firmware, ...] = BOOT_MODES) -> None:
+    """Run the demonstration under each of the firmwares, and end with a table of what took how long."""
     builder = Narrator("build")
     builder.say("rescue system and sample image: from the cache, or built now (about two minutes)")
     rescue, image = rescue_and_image()

@@ -10,10 +10,19 @@ from .errors import TestbedError
 from .server_config import Bus, Disk, Firmware, ServerConfig
 
 QEMU = "qemu-system-x86_64"
-FIRMWARE_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-FIRMWARE_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+_OVMF = Path("/usr/share/OVMF")
+_FIRMWARE_CODE = {
+    Firmware.UEFI: _OVMF / "OVMF_CODE_4M.fd",
+    Firmware.SECURE: _OVMF / "OVMF_CODE_4M.secboot.fd",
+}
+# What a new server's variable store is copied from. The one for Secure Boot has Microsoft's keys enrolled.
+FIRMWARE_VARIABLES = {
+    Firmware.UEFI: _OVMF / "OVMF_VARS_4M.fd",
+    Firmware.SECURE: _OVMF / "OVMF_VARS_4M.ms.fd",
+}
 NETWORK_ID = "net0"
 _SATA_PORTS = 6
+_SATA_SECTOR = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +42,7 @@ def qemu_arguments(
     """The whole argument list. With `terminal` the serial console is on QEMU's standard input and output."""
     return [
         QEMU,
-        *("-name", config.name, "-nodefaults", "-no-user-config", "-machine", "q35"),
+        *("-name", config.name, "-nodefaults", "-no-user-config", "-machine", _machine(config.firmware)),
         *acceleration,
         *("-m", str(config.memory_mib), "-smp", str(config.cpus)),
         *("-display", "none", "-vga", "none"),
@@ -45,6 +54,11 @@ def qemu_arguments(
         *("-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"),
         *_disks(config),
     ]
+
+
+def _machine(firmware: Firmware) -> str:
+    # Without SMM the guest could write the variable store past the firmware, and this OVMF does not start.
+    return "q35,smm=on" if firmware is Firmware.SECURE else "q35"
 
 
 def _escaped(path: Path) -> str:
@@ -67,8 +81,10 @@ def _firmware(config: ServerConfig, paths: RunPaths) -> list[str]:
         # Where SeaBIOS tells what it tries to boot from (docs/specs in QEMU: isa-debugcon).
         log = f"file,id=firmware,path={_escaped(paths.firmware_log)}"
         return ["-chardev", log, "-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
+    only_from_smm = ["-global", "driver=cfi.pflash01,property=secure,value=on"]
     return [
-        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE_CODE}"),
+        *(only_from_smm if config.firmware is Firmware.SECURE else ()),
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_FIRMWARE_CODE[config.firmware]}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={_escaped(paths.variables)}"),
     ]
 
@@ -94,11 +110,14 @@ def _disks(config: ServerConfig) -> Iterator[str]:
     buses = [disk.bus for disk in config.disks]
     if buses.count(Bus.SATA) > _SATA_PORTS:
         raise TestbedError(f"the machine has {_SATA_PORTS} SATA ports, not more")
+    if any(disk.bus is Bus.SATA and disk.logical_sector != _SATA_SECTOR for disk in config.disks):
+        raise TestbedError(f"QEMU's SATA disks have logical sectors of {_SATA_SECTOR} bytes, and no others")
     if Bus.SCSI in buses:
         yield from ("-device", "virtio-scsi-pci,id=scsi0")
     for number, disk in enumerate(config.disks):
+        order = "" if config.firmware_decides else f",bootindex={number + 1}"
         yield from ("-drive", _drive(disk, number))
-        yield from ("-device", _device(disk, number, buses[:number].count(disk.bus)))
+        yield from ("-device", _device(disk, number, buses[:number].count(disk.bus)) + order)
 
 
 def _drive(disk: Disk, number: int) -> str:
@@ -115,4 +134,4 @@ def _device(disk: Disk, number: int, position_on_bus: int) -> str:
     }
     serial = disk.serial or f"TESTBED{number}"
     sectors = f"logical_block_size={disk.logical_sector},physical_block_size={disk.physical_sector}"
-    return f"{models[disk.bus]},drive=drive{number},bootindex={number + 1},serial={serial},{sectors}"
+    return f"{models[disk.bus]},drive=drive{number},serial={serial},{sectors}"

@@ -28,7 +28,9 @@ _RUNTIME_OF_THE_AGENT = (
         "efibootmgr",
         "fdisk",
         "gdisk",
+        "grub-common",
         "grub-efi-amd64-bin",
+        "grub-efi-amd64-signed",
     ),
     *(
         "grub-pc-bin",
@@ -42,7 +44,7 @@ _RUNTIME_OF_THE_AGENT = (
         "python3",
         "python3-parted",
     ),
-    *("qemu-utils", "udev", "util-linux", "xfsprogs"),
+    *("openssl", "qemu-system-common", "qemu-utils", "shim-signed", "udev", "util-linux", "xfsprogs"),
 )
 _SYSTEM = (
     "busybox-static",
@@ -120,10 +122,18 @@ def rescue_system(
     return RescueSystem(kernel=base / "kernel", initrd=whole / "initrd", key=key)
 
 
+def base_system(*, cache: Cache | None = None, kernel_package: str = CLOUD_KERNEL) -> RescueSystem:
+    """The rescue system without the agent, for work that has nothing to do with it."""
+    cache = cache or Cache()
+    key = testbed_key(cache)
+    base = _base(cache, key, kernel_package)
+    return RescueSystem(kernel=base / "kernel", initrd=base / "initrd", key=key)
+
+
 def _base(cache: Cache, key: KeyPair, kernel_package: str) -> Path:
     recipe = TreeRecipe(
         packages=(*_RUNTIME_OF_THE_AGENT, *_SYSTEM, kernel_package),
-        overlay=FILES / "rescue",
+        overlays=(FILES / "rescue",),
         masked_units=_MASKED,
         enabled_units=("systemd-networkd.service",),
         # The kernel's install hook would build an initramfs, which costs time and is not used.

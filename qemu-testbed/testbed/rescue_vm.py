@@ -9,22 +9,29 @@ from pathlib import Path
 from .build import rescue_and_image
 from .deployment import request_for, used_disk
 from .file_server import FileServer
-from .image_recipe import CLOUD_KERNEL, FULL_KERNEL, ImageRecipe
+from .image_recipe import ImageRecipe, with_full_kernel
 from .server_config import Bus, Disk, Firmware, ServerConfig
 from .vm import VirtualServer
 
 
 def rescue_vm(*, firmware: Firmware, bus: Bus, disk_gib: int, memory_mib: int, recipe: ImageRecipe) -> None:
     """Start a rescue server with a used disk, and the file server beside it; ends with the guest."""
-    kernel = FULL_KERNEL if bus is Bus.SATA else CLOUD_KERNEL
-    rescue, image = rescue_and_image(recipe, kernel_package=kernel)
+    if bus is Bus.SATA:
+        recipe = with_full_kernel(recipe)
+    rescue, image = rescue_and_image(recipe, kernel_package=recipe.kernel_package)
     with tempfile.TemporaryDirectory(prefix="byoi-rescue-") as name, FileServer(image.directory) as server:
-        disk = used_disk(Path(name) / "disk.raw", disk_gib << 30)
+        disk = Disk(
+            path=used_disk(Path(name) / "disk.raw", disk_gib << 30),
+            bus=bus,
+            serial="RESCUE01",
+            logical_sector=recipe.logical_sector,
+            physical_sector=recipe.logical_sector,
+        )
         config = ServerConfig(
             name="rescue",
             firmware=firmware,
             memory_mib=memory_mib,
-            disks=(Disk(path=disk, bus=bus, serial="RESCUE01"),),
+            disks=(disk,),
             kernel_boot=rescue.boot(),
         )
         url = server.url(image.qcow2.path.name)

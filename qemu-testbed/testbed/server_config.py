@@ -8,10 +8,20 @@ from pathlib import Path
 
 
 class Firmware(StrEnum):
-    """How the server starts: SeaBIOS, or OVMF with its own variable store."""
+    """How the server starts: SeaBIOS, or OVMF with its own variable store, free or in Secure Boot."""
 
     LEGACY = "legacy"
     UEFI = "uefi"
+    SECURE = "uefi-secure"
+
+    @property
+    def is_uefi(self) -> bool:
+        """Whether the system that it starts finds /sys/firmware/efi."""
+        return self is not Firmware.LEGACY
+
+
+# The two ways to boot that a deployment tells apart. Secure Boot is the second of them with a policy on top.
+BOOT_MODES = (Firmware.LEGACY, Firmware.UEFI)
 
 
 class Bus(StrEnum):
@@ -65,9 +75,11 @@ class KernelBoot:
 class ServerConfig:
     """A whole server.
 
-    Without `kernel_boot` the firmware boots the first disk that will. `firmware_variables` is the UEFI
-    variable store to use and keep (a server's own memory of boot entries); without it the store is fresh and
-    thrown away.
+    Without `kernel_boot` the firmware boots from the disks in their order: SeaBIOS from the first and no
+    other, OVMF from the first that will. For that OVMF rewrites BootOrder at every start; with
+    `firmware_decides` it is told of no order, and what a system wrote there counts. `firmware_variables` is
+    the UEFI variable store to use and keep (a server's own memory of boot entries), made where it does not
+    exist; without it the store is fresh and thrown away. A store belongs to the firmware it was made for.
     """
 
     name: str
@@ -76,5 +88,6 @@ class ServerConfig:
     cpus: int = 2
     disks: tuple[Disk, ...] = ()
     kernel_boot: KernelBoot | None = None
+    firmware_decides: bool = False
     firmware_variables: Path | None = None
     restrict_network: bool = False

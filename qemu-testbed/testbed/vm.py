@@ -18,7 +18,7 @@ from .keys import KeyPair
 from .qemu_command import FIRMWARE_VARIABLES, RunPaths, qemu_arguments
 from .qmp import QmpClient
 from .serial_console import SerialConsole
-from .server_config import Firmware, ServerConfig
+from .server_config import ServerConfig
 from .ssh import SshConnection, banner_seen
 
 _POLL_SECONDS = 0.2
@@ -150,8 +150,8 @@ class VirtualServer:
             self._connections.pop().close()
 
     def _start(self) -> None:
-        if self.config.firmware is Firmware.UEFI and not self._paths.variables.exists():
-            shutil.copyfile(FIRMWARE_VARIABLES, self._paths.variables)
+        if self.config.firmware.is_uefi and not self._paths.variables.exists():
+            shutil.copyfile(FIRMWARE_VARIABLES[self.config.firmware], self._paths.variables)
         # setpriv: if this process is killed outright, the kernel kills QEMU with it.
         keeper = ("setpriv", "--pdeathsig", "KILL", "--")
         arguments = qemu_arguments(
