@@ -8,6 +8,7 @@ BAD_FORMAT = "Bad format image, expected : qcow2, raw."
 BAD_CHECKSUM_TYPE = "Bad checkSumType, expected : sha1, sha256, md5."
 CHECKSUM_PAIR = "Please provide checkSum AND checkSumType or none of them"
 CAN_NOT_MOVE_GPT = "Can not move backup GPT data structures to the end of disk."
+NOT_MADE_BOOTABLE = "Could not make the disk bootable."
 NO_CONFIGDRIVE = "Could not create configdrive on disk."
 
 

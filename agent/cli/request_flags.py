@@ -63,6 +63,14 @@ class RequestFlags:
     boot_type: Annotated[str | None, _flag("--boot-type", "FIRMWARE", "auto, legacy or uefi.", _OPTIONS)] = (
         None
     )
+    efi_bootloader_path: Annotated[
+        str | None,
+        _flag("--efi-bootloader-path", "PATH", "The loader on the image's ESP to start.", _OPTIONS),
+    ] = None
+    rivals: Annotated[
+        str | None,
+        _flag("--rivals", "HOW", "warn of, or erase, what other disks would boot instead.", _OPTIONS),
+    ] = None
     staging: Annotated[str | None, _flag("--staging", "WHERE", "auto or memory.", _OPTIONS)] = None
     erase: Annotated[
         str | None, _flag("--erase", "HOW", "quick: old signatures; full: the whole disk first.", _OPTIONS)

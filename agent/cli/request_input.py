@@ -23,6 +23,8 @@ _FIELDS = {
 }
 _OPTIONS = {
     "boot_type": "bootType",
+    "efi_bootloader_path": "efiBootloaderPath",
+    "rivals": "rivals",
     "ca_file": "caFile",
     "disk": "disk",
     "erase": "erase",

@@ -10,9 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
+from agent.boot.boot_entry import NoEntry, entry_words, make_entry
 from agent.deployment.context import Context
 from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
+from agent.deployment.plan_steps import steps_of_plan
 from agent.deployment.read_back import read_back_head, read_back_tables
+from agent.deployment.rival_disks import RivalDisks, erase_rivals, hold_rival_disks
 from agent.deployment.staging import (
     FetchReport,
     digest_of,
@@ -37,6 +40,7 @@ from agent.reporting.events import (
     DiskChosen,
     DiskTouched,
     Finished,
+    Planned,
     SumKnown,
 )
 from agent.request.model import Erase, ImageType
@@ -44,12 +48,15 @@ from agent.status import DiskStatus
 from agent.writing.write_image import compare_body, hold_head, write_body
 from configdrive import drive
 from partitioning import backup_gpt, new_partition
-from partitioning.errors import ExplainedError
+from partitioning.convert_table import convert_table
+from partitioning.errors import DiskError, ExplainedError
+from partitioning.fat.on_disk import verify_fat, write_fat
 from partitioning.held_head import HeldHead
 from partitioning.old_partitions import ByteRange, old_partitions
 from partitioning.open_disk import OpenDisk
 from partitioning.partition_nodes import drop_partition_nodes
-from partitioning.release import released_and_open
+from partitioning.partition_types import ESP
+from partitioning.release import ReleaseAction, released_and_open
 from partitioning.reread_partitions import reread_partitions
 from partitioning.table import Partition
 from partitioning.wipe import erase_all, wipe_signatures
@@ -58,6 +65,9 @@ log = logging.getLogger(__name__)
 
 Confirm = Callable[[DeploymentPlan], None]
 """Shows a person the plan and asks whether to go on, or raises. Nothing has been written by then."""
+
+ESP_NAME = "EFI system partition"
+"""Name of an added partition in a GPT."""
 
 CONFIG_DRIVE_NAME = "config-2"
 """Name of the partition in a GPT; the file system in it has the same label."""
@@ -72,16 +82,19 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
         if confirm is not None:
             context.reporter.tell(Asked())
             confirm(plan)
-        disk, old = _release(context, plan, stack)
+        disk, old, rivals = _release(context, plan, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
         _write(context, plan, disk, held)
         _fit_table(context, plan, held)
+        _make_bootable(context, plan, held)
         _write_config_drive(context, plan, held)
         _verify(context, plan, disk, held)
+        _erase_rivals(context, plan, rivals)
         # Between the disk that boots and the status that says so, nothing may come.
         with undisturbed():
             _activate(context, disk, held)
+            _enter_into_firmware(context, plan)
             context.reporter.tell(Finished())
 
 
@@ -130,6 +143,7 @@ def inspect(context: Context, target: Target, file_sum: FileSum, spool: Spool) -
     with context.step(Step.INSPECT):
         image = open_image(spool, ImageType(context.request.type))
         plan = make_plan(context.request, target, file_sum, image)
+        context.reporter.tell(Planned(steps_of_plan(plan, context.request)))
         for warning in plan.warnings:
             context.reporter.warn(warning)
     return plan
@@ -137,16 +151,18 @@ def inspect(context: Context, target: Target, file_sum: FileSum, spool: Spool) -
 
 def _release(
     context: Context, plan: DeploymentPlan, stack: ExitStack
-) -> tuple[OpenDisk, tuple[ByteRange, ...]]:
-    """Stop what holds the disk and open it; give also where its old partitions are."""
+) -> tuple[OpenDisk, tuple[ByteRange, ...], RivalDisks]:
+    """Stop what holds the disk and open it; give also where its old partitions are, and disks of rivals."""
+
+    def note(action: ReleaseAction) -> None:
+        context.reporter.note(action.line)
+
     with context.step(Step.RELEASE):
-        opening = released_and_open(
-            plan.target.disk, on_action=lambda action: context.reporter.note(action.line)
-        )
-        disk = stack.enter_context(opening)
+        rivals = hold_rival_disks(plan.rivals, stack, note) if plan.rivals else {}
+        disk = stack.enter_context(released_and_open(plan.target.disk, on_action=note))
         old = old_partitions(disk)
         drop_partition_nodes(disk)
-    return disk, old
+    return disk, old, rivals
 
 
 def _wipe(context: Context, disk: OpenDisk, old: tuple[ByteRange, ...]) -> None:
@@ -172,8 +188,21 @@ def _write(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHea
 
 def _fit_table(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:
     with context.step(Step.GPT):
+        if plan.contents.made_for != held.sector_size:
+            convert_table(held, made_for=plan.contents.made_for, sector_size=held.sector_size)
         if plan.contents.table.gpt is not None:
             backup_gpt.move_backup(held, held.sector_size)
+
+
+def _make_bootable(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:
+    if not plan.boot.writes:
+        return
+    with context.step(Step.ESP):
+        for write in plan.boot.writes:
+            if write.guid is not None:
+                place = write.placement
+                new_partition.add(held, held.sector_size, place, kind=ESP, name=ESP_NAME, guid=write.guid)
+            write_fat(held, write.placement.start, write.image)
 
 
 def _write_config_drive(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:
@@ -207,8 +236,37 @@ def _verify(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHe
         disk.flush()
         disk.drop_cache()
         read_back_tables(plan, held)
+        for write in plan.boot.writes:
+            verify_fat(held, write.placement.start, write.image)
         if plan.config_drive is not None:
             drive.verify(held, plan.config_drive.placement.start, plan.config_drive.image)
+
+
+def _erase_rivals(context: Context, plan: DeploymentPlan, held: RivalDisks) -> None:
+    if plan.rivals is None or not plan.rivals.rivals:
+        return
+    with context.step(Step.RIVALS):
+        try:
+            erase_rivals(plan.rivals, held, context.reporter.note)
+        except DiskError as error:
+            # The new system is complete; it is not taken back because another disk fails.
+            context.reporter.warn(f"What other disks would boot instead is not all erased. {error}")
+
+
+def _enter_into_firmware(context: Context, plan: DeploymentPlan) -> None:
+    if plan.entry is None:
+        return
+    with context.step(Step.ENTRY):
+        try:
+            made = make_entry(plan.entry, plan.target.disk.path)
+        except NoEntry as why:
+            context.reporter.warn(str(why))
+        except Exception as error:  # the disk is done, and starts by its fallback path
+            context.reporter.warn(str(NoEntry(_words(error).rstrip("."))))
+        else:
+            context.reporter.note(f"The firmware's boot entry is {entry_words(made.entry)}")
+            for complaint in made.complaints:
+                context.reporter.warn(complaint)
 
 
 def _activate(context: Context, disk: OpenDisk, held: HeldHead) -> None:

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent import messages
-from agent.deployment.rivals import find_rivals
+from agent.boot.boot_entry import EntryPlan, NoEntry, can_make_entries, entry_words, plan_entry
+from agent.boot.boot_plan import BootPlan, EndOfDisk, Server, plan_boot
+from agent.deployment.rival_disks import RivalPlan, plan_erasing
+from agent.deployment.rivals import describe_new_system, find_rivals
 from agent.deployment.target import Target
 from agent.errors import Refused
 from agent.fetch.digest import ChecksumKind
-from agent.images import boot_fit
+from agent.firmware import Firmware
 from agent.images.image import Image
 from agent.images.inspect import Contents, look_inside, require_fit
 from agent.request import ssh_keys
-from agent.request.model import ConfigDriveRequest, Request
+from agent.request.model import ConfigDriveRequest, Request, Rivals
 from agent.request.user_data import is_known_kind
 from configdrive import drive
 from configdrive.drive import ConfigDriveData, DriveImage
@@ -59,6 +62,9 @@ class DeploymentPlan:
     image: Image
     contents: Contents
     config_drive: ConfigDrivePlan | None
+    boot: BootPlan
+    entry: EntryPlan | None
+    rivals: RivalPlan | None
     warnings: tuple[str, ...]
 
 
@@ -67,20 +73,87 @@ def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image)
     disk = target.disk
     require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
     contents = look_inside(image, disk.sector_size)
-    boot_fit.require(contents.boot, target.firmware)
     _require_room_for_table(contents.table, disk)
+    config_drive = _plan_config_drive(request, contents, disk)
+    boot = plan_boot(image, contents, _server(request, target), _end_of_disk(config_drive))
+    new = describe_new_system(
+        image, contents.table, disk, firmware=target.firmware, has_config_drive=request.wants_configdrive
+    )
+    rivals = find_rivals(new, target.others)
+    policy = request.options.rivals
+    erased = frozenset(rival.partuuid for rival in rivals if rival.extent and policy is Rivals.ERASE)
+    entry, entry_warnings = _plan_entry(boot, contents.table, target, policy, erased)
     return DeploymentPlan(
         target=target,
         file_sum=file_sum,
         image=image,
         contents=contents,
-        config_drive=_plan_config_drive(request, contents, disk),
+        config_drive=config_drive,
+        boot=boot,
+        entry=entry,
+        rivals=plan_erasing(rivals, new) if policy is Rivals.ERASE else None,
         warnings=(
             *_table_warnings(contents.table, disk),
             *_drive_warnings(request, contents),
-            *find_rivals(image, contents.table, target.others, wants_config_drive=request.wants_configdrive),
+            *_loader_warnings(request, target),
+            *boot.warnings,
+            *entry_warnings,
+            *(rival.sentence(policy) for rival in rivals),
         ),
     )
+
+
+def _end_of_disk(config_drive: ConfigDrivePlan | None) -> EndOfDisk:
+    if config_drive is None or config_drive.reuses is not None:
+        return EndOfDisk()
+    gone = config_drive.replaces.number if config_drive.replaces else None
+    return EndOfDisk(ahead_of=(config_drive.placement,), ignoring=gone)
+
+
+def _server(request: Request, target: Target) -> Server:
+    return Server(
+        firmware=target.firmware,
+        disk_size=target.disk.size,
+        asked_for=request.options.efi_bootloader_path,
+        secure_boot=target.secure_boot,
+        has_entries=not target.disk.is_file and can_make_entries(),
+    )
+
+
+def _plan_entry(
+    boot: BootPlan, table: PartitionTable, target: Target, policy: Rivals, erased: frozenset[str]
+) -> tuple[EntryPlan | None, tuple[str, ...]]:
+    # A regular file belongs to no server, so no server is told of it.
+    if boot.loader is None or target.disk.is_file:
+        return None, ()
+    try:
+        planned = plan_entry(
+            boot.loader,
+            _new_partuuids(boot, table),
+            target.disk,
+            target.others,
+            erased=erased,
+            removes_astray=policy is Rivals.ERASE,
+        )
+    except NoEntry as why:
+        return None, (str(why),)
+    astray = [
+        f"The boot entry {entry_words(each)} leads to a partition that no disk here has. If it is of no use"
+        f" any more, remove it (efibootmgr -b {each.number} -B, or with options.rivals)."
+        for each in planned.changes.astray
+    ]
+    return planned, tuple(astray)
+
+
+def _new_partuuids(boot: BootPlan, table: PartitionTable) -> frozenset[str]:
+    added = [str(boot.added.guid)] if boot.added else []
+    return frozenset([*(part.partuuid for part in table.partitions), *added])
+
+
+def _loader_warnings(request: Request, target: Target) -> tuple[str, ...]:
+    if request.options.efi_bootloader_path is None or target.firmware is Firmware.UEFI:
+        return ()
+    return ("options.efiBootloaderPath is of no use here: the disk is not meant for UEFI firmware.",)
 
 
 def _require_room_for_table(table: PartitionTable, disk: Disk) -> None:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from agent.deployment.boot_view import boot_json, boot_lines, boots_on
 from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan, FileSum
 from agent.deployment.target import Target
 from agent.fetch.redaction import printable, public_url
 from agent.firmware import Firmware
 from agent.reporting.sizes import human_size
 from agent.request.model import Erase, Request
+from partitioning.uefi.secure_boot import SecureBootState
 
 _FIRMWARE = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy (BIOS)", None: "any (the disk is a file)"}
 
@@ -19,27 +21,38 @@ def target_lines(request: Request, target: Target) -> list[str]:
     lines = [
         f"Disk:      {disk.describe()}{group}",
         f"           {disk.size} bytes, sectors of {disk.sector_size} bytes",
-        f"Firmware:  {_FIRMWARE[target.firmware]}",
+        f"Firmware:  {_FIRMWARE[target.firmware]}{_secure_boot_words(target)}",
         f"Image:     {request.type} from {public_url(request.url)}",
     ]
     if request.description:
         lines.append(f"           {request.description}")
+    lines += [f"Has now:   {what}" for what in target.old_contents]
     lines += [f"Release:   {action.line}" for action in target.release.actions]
     erased = "every byte of it" if request.options.erase is Erase.FULL else "all that is on it is lost"
     lines.append(f"Erase:     the whole disk {disk.path}: {erased}")
     return [printable(line) for line in lines]
 
 
+def _secure_boot_words(target: Target) -> str:
+    if target.secure_boot is None:
+        return ""
+    words = {
+        SecureBootState.ON: "Secure Boot is on",
+        SecureBootState.OFF: "Secure Boot is off",
+        SecureBootState.UNKNOWN: "whether Secure Boot is on can not be told",
+    }
+    return f"; {words[target.secure_boot.state]}"
+
+
 def image_lines(request: Request, plan: DeploymentPlan) -> list[str]:
     """Describe what was found in the image and what will be done with it."""
-    table = plan.contents.table
     lines = [
         f"Sum:       {_sum_words(plan.file_sum)}",
         f"Write:     {_image_words(plan)}",
-        f"Boots on:  {_boots_on(plan)}",
+        f"Boots on:  {boots_on(plan)}",
     ]
-    if table.gpt is not None:
-        lines.append("Table:     the backup GPT is moved to the end of the disk")
+    lines += [f"Table:     {words}" for words in _table_words(plan)]
+    lines += boot_lines(plan)
     lines.append(f"Config:    {_config_drive_words(plan.config_drive)}")
     lines += [f"Then:      {what}" for what in _then(request)]
     lines += [f"Warning:   {warning}" for warning in plan.warnings]
@@ -59,6 +72,8 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "diskGroupId": plan.target.group_id,
         },
         "firmware": plan.target.firmware,
+        "secureBoot": plan.target.secure_boot and plan.target.secure_boot.state,
+        "oldContents": list(plan.target.old_contents),
         "release": [action.line for action in plan.target.release.actions],
         "erase": request.options.erase,
         "image": {
@@ -70,9 +85,11 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "checkSumChecked": plan.file_sum.asked_for,
             "virtualSize": plan.image.virtual_size,
             "partitionTable": table.kind,
+            "sectorSize": plan.contents.made_for,
             "partitions": len(table.partitions),
-            "bootsOn": [name for name, why in _fits(plan) if why is None],
+            "bootsOn": list(plan.contents.boot.able),
         },
+        **boot_json(plan),
         "configdrive": None
         if drive is None
         else {
@@ -109,14 +126,16 @@ def _image_words(plan: DeploymentPlan) -> str:
     return f"{human_size(size)} ({size} bytes), {table.kind.upper()} with {partitions}"
 
 
-def _fits(plan: DeploymentPlan) -> tuple[tuple[str, str | None], ...]:
-    return (("legacy", plan.contents.boot.legacy), ("uefi", plan.contents.boot.uefi))
-
-
-def _boots_on(plan: DeploymentPlan) -> str:
-    able = [name for name, why in _fits(plan) if why is None]
-    unable = [why for _, why in _fits(plan) if why is not None]
-    return " and ".join(able) + (f" ({' '.join(unable)})" if unable else "")
+def _table_words(plan: DeploymentPlan) -> list[str]:
+    contents = plan.contents
+    words = []
+    if contents.made_for != contents.table.sector_size:
+        words.append(
+            f"made for sectors of {contents.made_for} bytes, it is rewritten for {contents.table.sector_size}"
+        )
+    if contents.table.gpt is not None:
+        words.append("the backup GPT is moved to the end of the disk")
+    return words
 
 
 def _config_drive_words(plan: ConfigDrivePlan | None) -> str:

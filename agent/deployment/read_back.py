@@ -21,7 +21,7 @@ def read_back_tables(plan: DeploymentPlan, held: HeldHead) -> None:
     for part in _expected(plan):
         if found.pop(part.number, None) != part:
             raise _wrong(f"Partition {part.number} is not what it is in the image.")
-    added = {plan.config_drive.placement.number} if plan.config_drive else set()
+    added = {made.placement.number for made in (plan.config_drive, plan.boot.added) if made is not None}
     if found.keys() - added:
         raise _wrong(f"There are partitions that should not be there: {sorted(found.keys() - added)}.")
 

@@ -1,79 +1,195 @@
 """What on the other disks would be taken for the new system, or for its ConfigDrive, at boot.
 
 cloud-init reads the first file system it finds that is labelled config-2, and a kernel command line or an
-fstab with a file system's UUID means whichever disk shows it first. A disk of an earlier deployment of the
-same image has both.
+fstab with a UUID, a label or a PARTUUID means whichever disk shows it first. A disk of an earlier deployment
+of the same image has all of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from agent.firmware import Firmware
 from agent.images.image import Image
+from agent.images.partition_window import partition_window
+from agent.request.model import Rivals
 from configdrive.find import is_config_drive
 from partitioning.byte_access import ByteReader, RangeReader
-from partitioning.disks import Disk
-from partitioning.errors import DiskError
+from partitioning.disks import Disk, IgnoredReason
+from partitioning.errors import DiskError, TableUnusable
+from partitioning.gpt import has_backup
+from partitioning.hardware_path import location_order
+from partitioning.old_partitions import ByteRange
 from partitioning.open_disk import OpenDisk, open_for_reading
+from partitioning.signature_fields import FileSystem
 from partitioning.signatures import identify
-from partitioning.table import Partition, PartitionTable, read_table
+from partitioning.table import NoTable, Partition, PartitionTable, read_table
 
 
-def find_rivals(
-    image: Image, table: PartitionTable, others: Sequence[Disk], *, wants_config_drive: bool
-) -> tuple[str, ...]:
-    """Say what on the ``others`` would win over what is going to be deployed, a sentence for each.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Something on another disk; ``extent`` (bytes) is what would be erased, None for what never is."""
+
+    disk: Disk
+    name: str
+    trouble: str
+    extent: ByteRange | None
+    partuuid: str = ""
+    """What Linux calls the partition by; empty for a whole disk."""
+
+    def sentence(self, policy: Rivals) -> str:
+        """Say what it is and what will be done about it, or what can be."""
+        if self.extent is None:
+            return f"{self.name} {self.trouble}"
+        if policy is Rivals.ERASE:
+            return f"{self.name} {self.trouble} It is erased, as options.rivals says."
+        return (
+            f"{self.name} {self.trouble} Erase it (wipefs -a, or with options.rivals), or take the disk"
+            " out before the server boots."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trouble:
+    """What makes something a rival; ``is_certain`` where nothing else can be meant: it may be erased."""
+
+    text: str
+    is_certain: bool
+
+
+# A UUID as such. What FAT, NTFS and ISO 9660 have in its place is short, and two may have the same by chance.
+_SURE_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSystem:
+    """What the new system goes by."""
+
+    uuids: frozenset[str]
+    labels: frozenset[str]
+    partuuids: frozenset[str]
+    has_config_drive: bool
+    firmware: Firmware | None
+    location: str
+    """Where the disk it goes to is plugged in."""
+
+
+def describe_new_system(
+    image: Image, table: PartitionTable, disk: Disk, *, firmware: Firmware | None, has_config_drive: bool
+) -> NewSystem:
+    """Gather what the image's file systems and partitions go by."""
+    found = [*_file_systems(image.reader, table)]
+    return NewSystem(
+        uuids=frozenset(system.uuid for system in found if system.uuid),
+        labels=frozenset(system.label for system in found if system.label),
+        partuuids=frozenset(part.partuuid for part in table.partitions),
+        has_config_drive=has_config_drive,
+        firmware=firmware,
+        location=disk.location,
+    )
+
+
+def find_rivals(new: NewSystem, others: Sequence[Disk]) -> tuple[Rival, ...]:
+    """Find what on the ``others`` would win over the new system.
 
     The disks are opened for reading only. One that can not be read is passed over: it may be failing, and
     is not the one that is written to.
     """
-    uuids = set(_uuids(image.reader, table))
-    return tuple(
-        sentence
-        for disk in others
-        for sentence in _on_disk(disk, uuids, wants_config_drive=wants_config_drive)
-    )
+    seen = (disk for disk in others if disk.ignored not in _OTHER_PATHS)
+    return tuple(rival for disk in seen for rival in _on_disk(disk, new))
 
 
-def _on_disk(disk: Disk, uuids: set[str], *, wants_config_drive: bool) -> list[str]:
+def is_still_there(rival: Rival, opened: OpenDisk, new: NewSystem) -> bool:
+    """Tell whether what made it a rival still stands on its disk."""
+    if rival.extent is None:
+        return False
+    start, size = rival.extent
+    return _trouble_of_file_system(RangeReader(opened, start, size), new) is not None
+
+
+_OTHER_PATHS = (IgnoredReason.SECOND_PATH, IgnoredReason.OFFLINE)
+
+
+def _on_disk(disk: Disk, new: NewSystem) -> list[Rival]:
     try:
         with open_for_reading(disk.path) as opened:
-            return [
-                sentence
-                for name, reader in _file_systems(disk, opened)
-                for sentence in _rivalry(name, reader, uuids, wants_config_drive=wants_config_drive)
-            ]
+            return [*_rivals_on(disk, opened, new)]
     except DiskError:
         return []
 
 
-def _rivalry(name: str, reader: ByteReader, uuids: set[str], *, wants_config_drive: bool) -> Iterator[str]:
-    if wants_config_drive and is_config_drive(reader):
-        yield (
-            f"{name} is labelled config-2: cloud-init may read it instead of the new ConfigDrive. "
-            f"Erase it (wipefs -a) or take the disk out before the server boots."
-        )
-    found = identify(reader)
-    if found is not None and found.uuid in uuids:
-        yield (
-            f"{name} has the UUID {found.uuid} of a file system in the image: the server may boot into it "
-            f"instead. Erase it (wipefs -a) or take the disk out before the server boots."
-        )
-
-
-def _file_systems(disk: Disk, opened: OpenDisk) -> Iterator[tuple[str, ByteReader]]:
+def _rivals_on(disk: Disk, opened: OpenDisk, new: NewSystem) -> Iterator[Rival]:
     try:
         table = read_table(opened, opened.sector_size)
-    except DiskError:
-        yield str(disk.path), opened
+    except TableUnusable as error:
+        trouble = _trouble_of_file_system(opened, new)
+        if trouble is not None:
+            # What its partitions are can not be told where a table is damaged: then nothing is erased.
+            whole = (0, disk.size) if isinstance(error, NoTable) and not has_backup(opened) else None
+            yield _rival(disk, str(disk.path), trouble, whole)
         return
+    if new.firmware is Firmware.LEGACY and table.has_boot_code and _comes_first(disk, new):
+        yield Rival(disk=disk, name=str(disk.path), trouble=_BOOT_CODE, extent=None)
     for part in _readable(table):
-        yield f"Partition {part.number} of {disk.path}", RangeReader(opened, part.start, part.size)
+        yield from _in_partition(disk, opened, part, new)
 
 
-def _uuids(reader: ByteReader, table: PartitionTable) -> Iterator[str]:
+def _in_partition(disk: Disk, opened: OpenDisk, part: Partition, new: NewSystem) -> Iterator[Rival]:
+    name = f"Partition {part.number} of {disk.path}"
+    window = RangeReader(opened, part.start, part.size)
+    if (trouble := _trouble_of_file_system(window, new)) is not None:
+        yield _rival(disk, name, trouble, (part.start, part.size), part.partuuid)
+    elif (text := _trouble_of_name(window, part, new)) is not None:
+        yield Rival(disk=disk, name=name, trouble=text, extent=None)
+
+
+def _rival(disk: Disk, name: str, trouble: _Trouble, extent: ByteRange | None, partuuid: str = "") -> Rival:
+    doomed = extent if trouble.is_certain else None
+    return Rival(disk=disk, name=name, trouble=trouble.text, extent=doomed, partuuid=partuuid)
+
+
+def _trouble_of_file_system(reader: ByteReader, new: NewSystem) -> _Trouble | None:
+    if new.has_config_drive and is_config_drive(reader):
+        text = "is labelled config-2: cloud-init may read it instead of the new ConfigDrive."
+        return _Trouble(text=text, is_certain=True)
+    found = identify(reader)
+    if found is not None and found.uuid in new.uuids:
+        text = (
+            f"has the UUID {found.uuid} of a file system in the image: the server may boot into it instead."
+        )
+        return _Trouble(text=text, is_certain=len(found.uuid) >= _SURE_LENGTH)
+    return None
+
+
+def _trouble_of_name(reader: ByteReader, part: Partition, new: NewSystem) -> str | None:
+    if part.partuuid in new.partuuids:
+        return (
+            f"has the PARTUUID {part.partuuid} of a partition in the image: where the image looks for that,"
+            " it may be taken instead."
+        )
+    found = identify(reader)
+    if found is not None and found.label in new.labels:
+        return (
+            f"has the label {found.label} of a file system in the image: where the image looks for a label,"
+            " it may be taken instead."
+        )
+    return None
+
+
+_BOOT_CODE = (
+    "has boot code and is plugged in before the disk that is written: the BIOS may start it first. Set the"
+    " order in the BIOS, or take the disk out."
+)
+
+
+def _comes_first(disk: Disk, new: NewSystem) -> bool:
+    return disk.ignored is None and location_order(disk.location) < location_order(new.location)
+
+
+def _file_systems(reader: ByteReader, table: PartitionTable) -> Iterator[FileSystem]:
     for part in _readable(table):
-        found = identify(RangeReader(reader, part.start, part.size))
-        if found is not None and found.uuid:
-            yield found.uuid
+        found = identify(partition_window(reader, part))
+        if found is not None:
+            yield found
 
 
 def _readable(table: PartitionTable) -> Iterable[Partition]:

@@ -19,9 +19,12 @@ class Step(StrEnum):
     FLUSH = "flush"
     COMPARE = "compare"
     GPT = "gpt"
+    ESP = "esp"
     CONFIGDRIVE = "configdrive"
     VERIFY = "verify"
+    RIVALS = "rivals"
     ACTIVATE = "activate"
+    ENTRY = "entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,12 @@ def words(step: Step, request: Request) -> StepWords:
         Step.FLUSH: StepWords("Flushing the disk's cache", can_not_write),
         Step.COMPARE: StepWords("Reading the image back", can_not_write),
         Step.GPT: StepWords("Fitting the partition table to the disk", messages.CAN_NOT_MOVE_GPT),
+        Step.ESP: StepWords("Adding what the firmware boots from", messages.NOT_MADE_BOOTABLE),
         Step.CONFIGDRIVE: StepWords("Writing the ConfigDrive", messages.NO_CONFIGDRIVE),
         Step.VERIFY: StepWords(_read_back_title(request)),
+        Step.RIVALS: StepWords("Erasing what other disks would boot instead"),
         Step.ACTIVATE: StepWords("Making the disk bootable", can_not_write),
+        Step.ENTRY: StepWords("Making the firmware's boot entry"),
     }[step]
 
 
@@ -57,7 +63,7 @@ def _read_back_title(request: Request) -> str:
 
 
 def steps_of(request: Request) -> tuple[Step, ...]:
-    """Give the steps this request takes."""
+    """Give the steps this request may take; which of them it does, the plan decides."""
     left_out = set()
     if not request.options.verify:
         left_out.add(Step.COMPARE)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import Refused
-from agent.firmware import Firmware, firmware_for
+from agent.firmware import Firmware, firmware_for, running_firmware
 from agent.images.qemu_img import require_tools
 from agent.request.model import Request
 from partitioning.disk_paths import identity
@@ -13,8 +13,10 @@ from partitioning.disks import Disk
 from partitioning.group_config import GroupConfig, load
 from partitioning.groups import form_groups
 from partitioning.inventory import read_inventory
+from partitioning.old_contents import old_contents
 from partitioning.release import ReleasePlan, plan_release
 from partitioning.running_system import refuse_if_in_use
+from partitioning.uefi.secure_boot import SecureBoot, read_secure_boot
 
 DEFAULT_CONFIG = Path("/etc/byoi-agent/disk-groups.toml")
 
@@ -23,7 +25,8 @@ DEFAULT_CONFIG = Path("/etc/byoi-agent/disk-groups.toml")
 class Target:
     """The chosen disk, what has to be stopped to get hold of it, and the firmware that is to boot it.
 
-    ``others`` are all other disks of the server; none where the target is a regular file.
+    ``others`` are all other disks of the server; none where the target is a regular file. ``secure_boot`` is
+    what the firmware says of it, None where no UEFI firmware of this server is going to start the disk.
     """
 
     disk: Disk
@@ -31,6 +34,9 @@ class Target:
     release: ReleasePlan
     firmware: Firmware | None
     others: tuple[Disk, ...] = ()
+    secure_boot: SecureBoot | None = None
+    old_contents: tuple[str, ...] = ()
+    """What is on the disk now, in words."""
 
 
 def read_group_config(path: Path | None) -> GroupConfig:
@@ -56,13 +62,23 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         disk = choose(inventory, config, request.disk_group_id)
     refuse_if_in_use(disk)
     _refuse_reboot(request, disk)
+    firmware = firmware_for(request.options.boot_type, disk_is_file=disk.is_file)
     return Target(
         disk=disk,
         group_id=next((g.id for g in form_groups(inventory, config) if disk in g.disks), None),
         release=plan_release(disk),
-        firmware=firmware_for(request.options.boot_type, disk_is_file=disk.is_file),
+        firmware=firmware,
         others=tuple(other for other in inventory if not _is_same(other, disk)),
+        secure_boot=_secure_boot(disk, firmware),
+        old_contents=old_contents(disk),
     )
+
+
+def _secure_boot(disk: Disk, firmware: Firmware | None) -> SecureBoot | None:
+    # A system that was started in legacy mode can not ask, and a regular file belongs to no server.
+    if disk.is_file or firmware is not Firmware.UEFI or running_firmware() is not Firmware.UEFI:
+        return None
+    return read_secure_boot()
 
 
 def _is_same(one: Disk, other: Disk) -> bool:

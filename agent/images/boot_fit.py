@@ -5,17 +5,18 @@ specification 2.10, section 3.5.1.1): a disk that is moved to a server has no bo
 Legacy: boot code in the first sector; where a GPT has a BIOS boot partition, that code goes on there.
 """
 
-import platform
 from dataclasses import dataclass
 
 from agent.firmware import Firmware
 from agent.images.errors import NotBootable
-from partitioning.byte_access import ByteReader, RangeReader
-from partitioning.fat import FatError, FatFileSystem
+from agent.images.partition_window import partition_window
+from partitioning.byte_access import ByteReader
+from partitioning.fat.file_system import FatError, FatFileSystem
 from partitioning.table import Partition, PartitionTable
+from partitioning.uefi.names import fallback_path, runs_here, shown
 
-_FALLBACK_NAMES = {"x86_64": "BOOTX64.EFI", "aarch64": "BOOTAA64.EFI"}
 _SECTOR = 512
+_HEADERS = 4096
 _MOST_ESPS = 16
 """How many EFI system partitions are looked into; no sound image has more than a few."""
 
@@ -26,6 +27,16 @@ class BootFit:
 
     legacy: str | None
     uefi: str | None
+
+    @property
+    def able(self) -> tuple[str, ...]:
+        """Name the kinds of firmware that could start it."""
+        return tuple(name for name, why in (("legacy", self.legacy), ("uefi", self.uefi)) if why is None)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Give the reasons why the others could not."""
+        return tuple(why for why in (self.legacy, self.uefi) if why is not None)
 
     def missing_for(self, firmware: Firmware) -> str | None:
         """Give the reason why ``firmware`` could not start the image."""
@@ -57,12 +68,9 @@ def require(fit: BootFit, firmware: Firmware | None) -> None:
 _NAMES = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy"}
 
 
-def fallback_name() -> str:
-    """Give the name of the loader that firmware of this machine's kind starts when nothing else is said."""
-    return _FALLBACK_NAMES.get(platform.machine(), "BOOTX64.EFI")
-
-
 def _missing_for_legacy(reader: ByteReader, table: PartitionTable) -> str | None:
+    if table.sector_size != _SECTOR:
+        return f"Legacy: firmware of this kind starts no disk with sectors of {table.sector_size} bytes."
     if not table.has_boot_code:
         return "Legacy: there is no boot code in the image's first sector."
     for part in table.partitions:
@@ -80,12 +88,13 @@ def _missing_for_uefi(reader: ByteReader, table: PartitionTable) -> str | None:
 
 
 def _missing_in_esp(reader: ByteReader, part: Partition) -> str | None:
-    path = f"EFI/BOOT/{fallback_name()}"
     try:
-        loader = FatFileSystem(RangeReader(reader, part.start, part.size)).find(path)
+        volume = FatFileSystem(partition_window(reader, part))
+        loader = volume.find(fallback_path())
+        is_file = loader is not None and not loader.is_directory
+        is_loader = is_file and runs_here(volume.read_start(fallback_path(), _HEADERS))
     except (FatError, EOFError) as error:
         return f"the EFI system partition (number {part.number}) can not be read: {error}"
-    if loader is None or loader.is_directory or loader.size == 0:
-        shown = path.replace("/", "\\")
-        return f"the EFI system partition (number {part.number}) has no loader at \\{shown}."
+    if not is_loader:
+        return f"the EFI system partition (number {part.number}) has no loader at {shown(fallback_path())}."
     return None

@@ -42,3 +42,7 @@ class NotBootable(ImageError):
 
 class NoUsableTable(ImageError):
     """The image has no partition table that can be worked with, or one for another kind of disk."""
+
+
+class NotForSectorSize(ImageError):
+    """Something in the image can not be used on a disk with logical sectors of this size."""

@@ -11,12 +11,13 @@ from agent.images.boot_fit import BootFit, boot_fit
 from agent.images.errors import PUBLISH_AGAIN, BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
 from agent.images.image import Image, qcow2_image, raw_image
 from agent.images.magic import has_boot_signature, recognise
+from agent.images.partition_window import partition_window
+from agent.images.sector_fit import fats_to_remake, require_mountable, table_for
 from agent.request.model import ImageType
 from configdrive.find import is_config_drive
-from partitioning.byte_access import RangeReader
 from partitioning.command import CommandFailed, OutputTooLong
-from partitioning.errors import SectorSizeMismatch, TableUnusable
-from partitioning.table import Partition, PartitionTable, read_table
+from partitioning.errors import TableUnusable
+from partitioning.table import Partition, PartitionTable
 
 _MOST_PARTITIONS = 128
 """How many partitions are looked into; a GPT made by anybody's tools has no more."""
@@ -24,9 +25,15 @@ _MOST_PARTITIONS = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What stands in an image: its table, what could start it, a ConfigDrive it brings along."""
+    """What stands in an image: its table, what could start it, a ConfigDrive it brings along.
+
+    ``table`` is as the disk will have it. ``made_for`` is the sector size (bytes) that the image's own counts
+    in: where the disk's is another, the table is rewritten, and so are ``fats_of_other_sector_size``.
+    """
 
     table: PartitionTable
+    made_for: int
+    fats_of_other_sector_size: tuple[Partition, ...] = ()
     boot: BootFit
     config_drive: Partition | None
     other_config_drives: tuple[Partition, ...] = ()
@@ -83,23 +90,24 @@ def require_fit(image_size: int, *, disk_size: int, disk_path: str) -> None:
 
 
 def look_inside(image: Image, sector_size: int) -> Contents:
-    """Read the table as a disk with ``sector_size`` would show it, and what stands in the partitions.
+    """Read the table as a disk with ``sector_size`` will have it, and what stands in the partitions.
 
-    Raises NoUsableTable.
+    Raises NoUsableTable, and NotForSectorSize.
     """
     try:
-        table = read_table(image.reader, sector_size)
-    except SectorSizeMismatch as error:
-        raise NoUsableTable(error.message, detail=error.detail, hint=error.hint) from error
+        table, made_for = table_for(image.reader, sector_size)
     except TableUnusable as error:
         raise NoUsableTable(
             "The image's partition table can not be used.",
             detail=f"{error.message} {error.detail}",
             hint=error.hint,
         ) from error
+    require_mountable(image, table, made_for)
     drives = _config_drives(image, table)
     return Contents(
         table=table,
+        made_for=made_for,
+        fats_of_other_sector_size=fats_to_remake(image.reader, table, made_for),
         boot=boot_fit(image.reader, table),
         config_drive=drives[0] if drives else None,
         other_config_drives=drives[1:],
@@ -111,7 +119,7 @@ def _config_drives(image: Image, table: PartitionTable) -> tuple[Partition, ...]
     return tuple(
         part
         for part in candidates[:_MOST_PARTITIONS]
-        if is_config_drive(RangeReader(image.reader, part.start, part.size))
+        if is_config_drive(partition_window(image.reader, part))
     )
 
 

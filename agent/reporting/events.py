@@ -57,6 +57,13 @@ class DiskChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """It has been worked out which of the steps there is something to do in."""
+
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SumKnown:
     """The sum of what was downloaded is known."""
 
@@ -101,6 +108,7 @@ Event = (
     | Warned
     | Asked
     | DiskChosen
+    | Planned
     | SumKnown
     | DiskTouched
     | BootPrevented

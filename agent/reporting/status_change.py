@@ -49,6 +49,13 @@ def _(event: events.DiskChosen, status: Status) -> Status:
 
 
 @apply.register
+def _(event: events.Planned, status: Status) -> Status:
+    return status.model_copy(
+        update={"steps": tuple(step for step in status.steps if step.name in event.steps)}
+    )
+
+
+@apply.register
 def _(event: events.SumKnown, status: Status) -> Status:
     return status.model_copy(update={"checksum": event.checksum})
 

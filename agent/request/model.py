@@ -49,6 +49,13 @@ class Erase(StrEnum):
     FULL = "full"
 
 
+class Rivals(StrEnum):
+    """What is done with that on other disks which would be taken for the new system at boot."""
+
+    WARN = "warn"
+    ERASE = "erase"
+
+
 MAX_USER_DATA = 1 << 20
 """Bytes of UTF-8 (OpenStack takes 64 KiB): the ConfigDrive is made, and read back, in memory."""
 
@@ -122,6 +129,19 @@ def _check_absolute_path(value: str) -> str:
     return value
 
 
+def _check_loader_path(value: str) -> str:
+    names = value.replace("\\", "/").strip("/").split("/")
+    if any(name in ("", ".", "..") or any(ord(c) < 0x20 or c in ':*?"<>|' for c in name) for name in names):
+        raise ValueError("it is not the path of a file on an EFI system partition")
+    return value
+
+
+LoaderPath = Annotated[
+    str, Field(max_length=255), AfterValidator(_check_characters), AfterValidator(_check_loader_path)
+]
+"""A path on an EFI system partition; either slash separates."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, alias_generator=to_camel, hide_input_in_errors=True
@@ -186,6 +206,15 @@ class Options(_Part):
     )
     sector_size: Literal[512, 4096] | None = Field(
         default=None, description="Logical sector size in bytes, when the disk is a regular file."
+    )
+    efi_bootloader_path: LoaderPath | None = Field(
+        default=None,
+        description="The loader on the image's EFI system partition that UEFI firmware is to start.",
+    )
+    rivals: Rivals = Field(
+        default=Rivals.WARN,
+        strict=False,
+        description="What on other disks would be taken for the new system at boot: warn of it, or erase it.",
     )
     staging: Staging = Field(
         default=Staging.AUTO, strict=False, description="Where the image is kept: in memory."

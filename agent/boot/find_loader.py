@@ -1,0 +1,162 @@
+"""The loader that an image brings along on its EFI system partition.
+
+In this order: the one that the request names; the one that a vendor's BOOT*.CSV names; the one at the
+fallback path; one by a usual name in any vendor's directory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+
+from agent.boot.boot_csv import NamedLoader, is_boot_csv, loaders_of
+from partitioning.fat.file_system import FatEntry, FatFileSystem
+from partitioning.uefi.names import BOOT_DIRECTORY, csv_names, fallback_path, runs_here, suffix
+from partitioning.uefi.pe_image import PeMalformed
+from partitioning.uefi.shim import is_shim
+
+_EFI = "EFI"
+_MOST_DIRECTORIES = 64
+_MOST_CSV_BYTES = 64 << 10
+_MOST_CANDIDATES = 512
+_MOST_SHIM = 4 << 20
+_HEADERS = 4096
+
+
+class FoundBy(StrEnum):
+    """What led to the loader."""
+
+    REQUEST = "options.efiBootloaderPath"
+    CSV = "BOOT.CSV"
+    FALLBACK = "the fallback path"
+    VENDOR = "a vendor's directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLoader:
+    """A loader; ``path`` separates with slashes, in the spelling that the file system has."""
+
+    path: str
+    by: FoundBy
+    arguments: str = ""
+    """What it is started with, as a BOOT*.CSV says."""
+    fills_fallback: bool
+    """Whether nothing is at the fallback path yet that this machine could start."""
+
+    @property
+    def directory(self) -> str:
+        """The path of the directory it is in."""
+        return self.path.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    path: str
+    by: FoundBy
+    arguments: str = ""
+
+
+def find_loader(volume: FatFileSystem, *, asked_for: str | None = None) -> FoundLoader | None:
+    """Find the loader for this machine; None where there is none. Raises FatError.
+
+    It has to be a program for this machine, and a shim has to have what it starts. Where ``asked_for`` names
+    one, no other will do.
+    """
+    asked = None if asked_for is None else [_Candidate(asked_for, FoundBy.REQUEST)]
+    for candidate in islice(asked or _candidates(volume), _MOST_CANDIDATES):
+        path = _program_at(volume, candidate.path)
+        if path is not None and (candidate.arguments or _goes_on(volume, path)):
+            return FoundLoader(
+                path=path,
+                by=candidate.by,
+                arguments=candidate.arguments,
+                fills_fallback=_program_at(volume, fallback_path()) is None,
+            )
+    return None
+
+
+def all_loaders(volume: FatFileSystem) -> tuple[str, ...]:
+    """Give the paths of all loaders in \\EFI, whatever machine they are for. Raises FatError."""
+    return tuple(
+        f"{directory}/{entry.name}"
+        for directory in _directories(volume)
+        for entry in volume.list(directory)
+        if not entry.is_directory and entry.size and entry.name.lower().endswith(".efi")
+    )
+
+
+def _candidates(volume: FatFileSystem) -> Iterator[_Candidate]:
+    vendors = [path for path in _directories(volume) if path.upper() != BOOT_DIRECTORY]
+    for directory in vendors:
+        for named in _named_by_csv(volume, directory):
+            yield _Candidate(f"{directory}/{named.name}", FoundBy.CSV, named.arguments)
+    yield _Candidate(fallback_path(), FoundBy.FALLBACK)
+    for name in _usual_names():
+        for directory in vendors:
+            yield _Candidate(f"{directory}/{name}", FoundBy.VENDOR)
+
+
+def _usual_names() -> tuple[str, ...]:
+    end = suffix()
+    names = (f"shim{end}.efi", f"grub{end}.efi", f"systemd-boot{end}.efi", f"refind_{end}.efi")
+    return *names, "Boot/bootmgfw.efi"
+
+
+def _named_by_csv(volume: FatFileSystem, directory: str) -> list[NamedLoader]:
+    # The one for this machine has the longer name, and comes before the one for all.
+    listed = sorted(
+        (entry for entry in volume.list(directory) if _is_csv(entry)), key=lambda one: -len(one.name)
+    )
+    return [
+        named
+        for entry in listed[: len(csv_names())]
+        for named in loaders_of(volume.read(f"{directory}/{entry.name}", _MOST_CSV_BYTES))
+    ]
+
+
+def _is_csv(entry: FatEntry) -> bool:
+    return not entry.is_directory and entry.size <= _MOST_CSV_BYTES and is_boot_csv(entry.name)
+
+
+def _directories(volume: FatFileSystem) -> list[str]:
+    top = volume.find(_EFI)
+    if top is None or not top.is_directory:
+        return []
+    folders = [entry.name for entry in volume.list(_EFI) if entry.is_directory]
+    return [f"{top.name}/{name}" for name in folders[:_MOST_DIRECTORIES]]
+
+
+def _program_at(volume: FatFileSystem, path: str) -> str | None:
+    """Give the path in the file system's own spelling, if there is a program for this machine."""
+    found = _spelled(volume, path)
+    return found if found is not None and runs_here(volume.read_start(found, _HEADERS)) else None
+
+
+def _goes_on(volume: FatFileSystem, path: str) -> bool:
+    """Tell whether a loader has what it starts: a shim wants a GRUB, or its fallback program, beside it."""
+    directory = path.rpartition("/")[0]
+    found = volume.find(path)
+    if found is None or found.size > _MOST_SHIM or not _is_shim(volume.read(path, _MOST_SHIM)):
+        return True
+    beside = {entry.name.lower() for entry in volume.list(directory)}
+    return bool(beside & {f"grub{suffix()}.efi", "grub.efi", f"fb{suffix()}.efi"})
+
+
+def _is_shim(data: bytes) -> bool:
+    try:
+        return is_shim(data)
+    except PeMalformed:
+        return False
+
+
+def _spelled(volume: FatFileSystem, path: str) -> str | None:
+    spelled: list[str] = []
+    entry: FatEntry | None = None
+    for name in path.replace("\\", "/").strip("/").split("/"):
+        if entry is not None and not entry.is_directory:
+            return None
+        entry = next((each for each in volume.list("/".join(spelled)) if each.matches(name)), None)
+        if entry is None:
+            return None
+        spelled.append(entry.name)
+    return None if entry is None or entry.is_directory or entry.size == 0 else "/".join(spelled)

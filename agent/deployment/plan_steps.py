@@ -1,0 +1,15 @@
+"""The steps that a plan takes."""
+
+from agent.deployment.plan import DeploymentPlan
+from agent.deployment.steps import Step, steps_of
+from agent.request.model import Request
+
+
+def steps_of_plan(plan: DeploymentPlan, request: Request) -> tuple[Step, ...]:
+    """Give those of the request's steps that there is something to do in."""
+    needed = {
+        Step.ESP: bool(plan.boot.writes),
+        Step.RIVALS: plan.rivals is not None and bool(plan.rivals.rivals),
+        Step.ENTRY: plan.entry is not None,
+    }
+    return tuple(step for step in steps_of(request) if needed.get(step, True))

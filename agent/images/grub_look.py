@@ -1,0 +1,101 @@
+"""What GRUB would see in an image: its file systems, also on LVM and md, and the menu it would show.
+
+grub-fstest (grub-common) reads an image with GRUB's own drivers, so what it finds is what the loader finds at
+boot. An image may be hostile and these drivers have had holes: it runs as nobody, without capabilities and
+with limits on memory and time, and what it prints is bounded.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from partitioning.command import CommandFailed, Limits, OutputTooLong, as_nobody, run
+
+TOOL = "grub-fstest"
+PACKAGES = {TOOL: "grub-common", "qemu-storage-daemon": "qemu-system-common", "setpriv": "util-linux"}
+"""Debian's packages that bring the tools with which images are looked into."""
+
+_LIMITS = Limits(address_space=1 << 30, cpu_seconds=30)
+_TIMEOUT = 60.0
+_MOST_PLACES = 64
+_MOST_PRINTED = 4 << 20
+# Of 512 bytes: enough for the superblock of Btrfs, the farthest from the beginning.
+_BEGINNING_BLOCKS = 136
+# grub-mkconfig writes grub.cfg: on a separate /boot the path has no /boot, and Red Hat's directory is grub2.
+_DIRECTORIES = ("/boot/grub", "/boot/grub2", "/grub", "/grub2")
+_DEVICE = re.compile(r"^\t?(?:Device|Partition) ([^:\s]{1,200}): Filesystem type (\S{1,30}) ?(.*)$", re.ASCII)
+# Of blanks only: with line ends among them, a text of nothing else would take hours.
+_ENTRY = re.compile(r"^[ \t]*(?:menuentry|submenu)[ \t]", re.MULTILINE)
+_STARTS = re.compile(r"^[ \t]*(?:linux(?:16|efi)?|chainloader)[ \t]", re.MULTILINE)
+_UUID = re.compile(r"UUID ([0-9A-Fa-f-]{4,40})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrubFileSystem:
+    """A file system as GRUB names it (``lvm/vg-root``); ``uuid`` is what ``search --fs-uuid`` takes."""
+
+    device: str
+    kind: str
+    uuid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrubMenu:
+    """A grub.cfg of the image: where it is, and its text."""
+
+    file_system: GrubFileSystem
+    directory: str
+    text: str
+
+    @property
+    def has_entries(self) -> bool:
+        """Tell whether it has entries of its own that start something, and does not leave them to BLS files.
+
+        Menus of the latter kind have an entry for the firmware's setup all the same.
+        """
+        return bool(_ENTRY.search(self.text) and _STARTS.search(self.text))
+
+
+def file_systems(fd: int) -> list[GrubFileSystem]:
+    """Give the file systems in the raw image that is open on ``fd``. Raises CommandError."""
+    printed = _fstest(fd, "ls", "--", "-l").decode(errors="replace")
+    found = (_DEVICE.match(line) for line in printed.splitlines())
+    shown = [_file_system(match) for match in found if match is not None]
+    return [system for system in shown if system.device not in ("proc", "host")][:_MOST_PLACES]
+
+
+def menus(fd: int, systems: list[GrubFileSystem]) -> Iterator[GrubMenu]:
+    """Yield each grub.cfg that stands where a distribution puts it. Raises CommandError."""
+    for system in systems:
+        for directory in _DIRECTORIES:
+            text = _content(fd, f"({system.device}){directory}/grub.cfg")
+            if text is not None:
+                yield GrubMenu(file_system=system, directory=directory, text=text)
+
+
+def beginning(fd: int, system: GrubFileSystem) -> bytes:
+    """Give the first 68 KiB of a file system. Raises CommandError."""
+    return _fstest(fd, "cat", f"({system.device})0+{_BEGINNING_BLOCKS}")
+
+
+def file_in(fd: int, system: GrubFileSystem, path: str, *, most: int) -> bytes:
+    """Give the content of a file of at most ``most`` bytes. Raises CommandError."""
+    return _fstest(fd, "cat", f"({system.device}){path}", most=most)
+
+
+def _file_system(match: re.Match[str]) -> GrubFileSystem:
+    # A label stands before the UUID, and may say anything: the last one counts.
+    uuids = _UUID.findall(match[3])
+    return GrubFileSystem(device=match[1], kind=match[2], uuid=uuids[-1] if uuids else None)
+
+
+def _content(fd: int, path: str) -> str | None:
+    try:
+        return _fstest(fd, "cat", path).decode(errors="replace")
+    except (CommandFailed, OutputTooLong):
+        return None
+
+
+def _fstest(fd: int, *words: str, most: int = _MOST_PRINTED) -> bytes:
+    argv = [*as_nobody(), TOOL, f"/proc/self/fd/{fd}", *words]
+    return run(argv, timeout=_TIMEOUT, limits=_LIMITS, pass_fds=[fd], most_stdout=most).stdout
