@@ -9,7 +9,7 @@ FIRMWARE ?= legacy
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs measure clean
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs measure boot-matrix clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,13 +44,17 @@ unit:
 test: check test-disk test-vm ## everything
 
 test-disk: setup ## tests on files and loop devices
-	$(BIN)/pytest -q tests/disk
+	$(BIN)/pytest -q -n 2 tests/disk
 
 test-vm: setup ## tests in virtual servers, legacy and UEFI
-	$(BIN)/pytest -v tests/vm
+	$(BIN)/pytest -v -m 'not long' tests/vm
 
 demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
 	@$(TESTBED) demo
+
+boot-matrix: setup ## deploy and boot every image on every kind of server, into docs/boot.md: two hours
+	$(BIN)/pytest -v tests/vm/test_unmodified_images.py
+	@$(TESTBED) boot-matrix --results build/boot-matrix.json --document docs/boot.md
 
 rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
 	@$(TESTBED) rescue-vm --firmware $(FIRMWARE)

@@ -73,6 +73,13 @@ _ISO = (
 )
 _NTFS = b"\xeb\x52\x90NTFS    " + bytes(61) + bytes.fromhex("efcdab8967452301")
 _EXFAT = b"\xeb\x76\x90EXFAT   " + bytes(89) + bytes.fromhex("cdab3412")
+_F2FS = (
+    bytes.fromhex("1020f5f2")
+    + struct.pack("<HHIIII", 1, 16, 9, 3, 12, 9)
+    + bytes(84)
+    + RAW
+    + "flash".encode("utf-16-le")
+)
 _SWAP = bytes([1, 0, 0, 0]) + (255).to_bytes(4, "little") + bytes(4) + RAW + b"sw"
 _BCACHE = (
     bytes(8) + (8).to_bytes(8, "little") + bytes(8) + bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81") + RAW
@@ -90,6 +97,7 @@ SAMPLES: dict[str, tuple[bytes, FileSystem]] = {
     "ext4 by ro_compat": (_ext(0x4, 0x2, 0x401), _fs("ext4", "root")),
     "xfs": (_device((0, b"XFSB"), (32, RAW), (108, b"data")), _fs("xfs", "data")),
     "btrfs": (_device((65536 + 32, RAW), (65536 + 64, b"_BHRfS_M"), (65536 + 299, b"b")), _fs("btrfs", "b")),
+    "f2fs": (_device((1024, _F2FS)), _fs("f2fs", "flash")),
     "swap": (_device((1024, _SWAP), (4086, b"SWAPSPACE2")), _fs("swap", "sw")),
     "swap, 64 KiB pages": (_device((1024, _SWAP), (65526, b"SWAPSPACE2")), _fs("swap", "sw")),
     "LUKS1": (_device((0, b"LUKS\xba\xbe\0\1aes"), (168, str(ID).encode())), _fs("crypto_LUKS")),

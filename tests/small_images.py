@@ -44,6 +44,12 @@ def put(path: Path, offset: int, data: bytes) -> None:
         stream.write(data)
 
 
+def program(content: bytes = b"", *, machine: int = 0x8664) -> bytes:
+    """What the headers of an EFI program tell, and ``content``."""
+    dos = b"MZ".ljust(0x3C, b"\0") + (0x80).to_bytes(4, "little")
+    return dos.ljust(0x80, b"\0") + b"PE\0\0" + machine.to_bytes(2, "little") + bytes(18) + content
+
+
 def esp_with_loader(path: Path, size: int, *, sector_size: int = 512, loader: str = "BOOTX64.EFI") -> bytes:
     """Make an EFI system partition with a loader and give its bytes."""
     path.unlink(missing_ok=True)
@@ -52,7 +58,7 @@ def esp_with_loader(path: Path, size: int, *, sector_size: int = 512, loader: st
     tool("mkfs.vfat", "-S", str(sector_size), "-n", "ESP", path)
     tool("mmd", "-i", path, "::/EFI", "::/EFI/BOOT")
     source = path.with_suffix(".efi")
-    source.write_bytes(b"MZ" + os.urandom(30000))
+    source.write_bytes(program(os.urandom(30000)))
     tool("mcopy", "-i", path, source, f"::/EFI/BOOT/{loader}")
     return path.read_bytes()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from partitioning.byte_access import BytesReader
-from partitioning.fat import FatFileSystem
+from partitioning.fat.file_system import FatFileSystem
 from tests import cloud_init_reader
 from tests.agent_process import CONFIGDRIVE, SSH_KEY, UNPRIVILEGED, Agent, digest, request_for, with_sum
 from tests.disk.conftest import MakeLoop, serve

@@ -36,6 +36,8 @@ DOCUMENTED_FLAGS = [
     "--disk",
     "--sector-size",
     "--boot-type",
+    "--efi-bootloader-path",
+    "--rivals",
     "--staging",
     "--service-name",
     "--reboot",

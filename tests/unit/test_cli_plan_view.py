@@ -11,6 +11,7 @@ from agent.firmware import Firmware
 from agent.images.boot_fit import BootFit
 from agent.images.errors import NotBootable
 from agent.request.model import Request
+from partitioning import command as command_gate
 from partitioning.release import ReleaseAction
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.table_samples import Part, gpt_disk
@@ -129,6 +130,8 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
             "diskGroupId": None,
         },
         "firmware": None,
+        "secureBoot": None,
+        "oldContents": [],
         "release": [],
         "erase": "quick",
         "image": {
@@ -140,9 +143,14 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
             "checkSumChecked": False,
             "virtualSize": 2 * MIB,
             "partitionTable": "mbr",
+            "sectorSize": 512,
             "partitions": 1,
             "bootsOn": ["legacy"],
         },
+        "fileSystems": [],
+        "loader": None,
+        "bootEntry": None,
+        "rivalsErased": [],
         "configdrive": {
             "fileSystem": drive.image.kind,
             "start": drive.placement.start,
@@ -184,11 +192,22 @@ def test_no_room_for_the_drive(tmp_path: Path) -> None:
 
 
 def test_an_image_that_this_firmware_can_not_start(tmp_path: Path) -> None:
+    image = image_of(tiny_image(boot_code=b""))
     target = target_for(file_of(tmp_path / "disk", 8 * MIB))
     with pytest.raises(NotBootable):
+        make_plan(request(), dataclasses.replace(target, firmware=Firmware.LEGACY), FILE_SUM, image)
+
+
+def test_without_the_tool_that_would_tell_nothing_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_gate, "available", lambda tool: tool != "qemu-storage-daemon")
+    target = target_for(file_of(tmp_path / "disk", 8 * MIB))
+    with pytest.raises(Refused, match="can not boot on this server's UEFI firmware") as caught:
         make_plan(
             request(), dataclasses.replace(target, firmware=Firmware.UEFI), FILE_SUM, image_of(tiny_image())
         )
+    assert "qemu-system-common" in caught.value.hint
 
 
 def test_both_firmwares_in_words(tmp_path: Path) -> None:

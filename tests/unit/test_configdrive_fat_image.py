@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from configdrive.errors import ConfigDriveError
 from configdrive.fat_image import build_fat, fat_size, read_fat
 from partitioning.byte_access import BytesReader
-from partitioning.fat import FatFileSystem
+from partitioning.fat.file_system import FatFileSystem
 
 MIB = 1 << 20
 FILES = {

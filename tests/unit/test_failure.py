@@ -39,6 +39,7 @@ AFTER_WRITING = {
     Step.COMPARE: CAN_NOT_WRITE,
     Step.ACTIVATE: CAN_NOT_WRITE,
     Step.GPT: CAN_NOT_MOVE,
+    Step.ESP: "Could not make the disk bootable.",
     Step.CONFIGDRIVE: NO_DRIVE,
 }
 
@@ -196,8 +197,10 @@ def test_the_exit_codes() -> None:
 
 def test_the_names_of_the_steps() -> None:
     before = ["disk", "fetch", "inspect", "release"]
-    while_it_does_not_boot = ["wipe", "write", "flush", "compare", "gpt", "configdrive", "verify", "activate"]
-    assert list(Step) == before + while_it_does_not_boot
+    while_it_does_not_boot = [
+        *("wipe", "write", "flush", "compare", "gpt", "esp", "configdrive", "verify", "rivals", "activate")
+    ]
+    assert list(Step) == [*before, *while_it_does_not_boot, "entry"]
 
 
 @pytest.mark.parametrize("kind", ["raw", "qcow2"])

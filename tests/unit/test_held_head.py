@@ -112,6 +112,21 @@ def test_it_reads_as_a_disk_that_was_written(
 
 
 @pytest.mark.parametrize(
+    ("offset", "length"),
+    [(0, HEAD_SIZE), (512, 1024), (HEAD_SIZE - 512, 1024), (HEAD_SIZE, 4096), (HEAD_SIZE + 512, 512), (9, 0)],
+)
+def test_zeroes_in_memory_and_on_the_disk(disk: OpenDisk, path: Path, offset: int, length: int) -> None:
+    held = HeldHead(disk)
+    held.pwrite(b"\xff" * HEAD_SIZE, 0)
+    held.zero(offset, length)
+    assert not any(held.pread(length, offset))
+    head = bytearray(b"\xff" * HEAD_SIZE)
+    head[offset : min(offset + length, HEAD_SIZE)] = bytes(max(0, min(length, HEAD_SIZE - offset)))
+    assert held.pread(HEAD_SIZE, 0) == bytes(head)
+    assert path.read_bytes()[:HEAD_SIZE] == CONTENT[:HEAD_SIZE]
+
+
+@pytest.mark.parametrize(
     ("length", "offset"),
     [(1, SIZE), (2, SIZE - 1), (4, -4), (8, -4), (HEAD_SIZE + 8, -4), (SIZE + 1, 0)],
 )

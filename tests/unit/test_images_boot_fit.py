@@ -13,16 +13,19 @@ from configdrive.fat_image import build_fat
 from partitioning.byte_access import BytesReader
 from partitioning.partition_types import BIOS_BOOT
 from partitioning.table import read_table
+from partitioning.uefi import names as efi_names
+from tests.small_images import program
 from tests.table_samples import ESP, Part, gpt_disk
 from tests.unit.test_images_common import MIB, tiny_image
 
 SECTORS = 4 * MIB // 512
 LOADER = "BOOTAA64.EFI" if platform.machine() == "aarch64" else "BOOTX64.EFI"
+LOADER_CONTENT = program(machine=0xAA64 if platform.machine() == "aarch64" else 0x8664)
 NO_LOADER = f"UEFI: the EFI system partition (number 1) has no loader at \\EFI\\BOOT\\{LOADER}."
 ESP_PART, BIOS_PART = Part(2048, 4095, ESP), Part(34, 100, BIOS_BOOT)
 
 
-def esp(*names: str, content: bytes = b"MZ") -> bytes:
+def esp(*names: str, content: bytes = LOADER_CONTENT) -> bytes:
     return build_fat({f"EFI/BOOT/{name}": content for name in names}, 512, MIB)
 
 
@@ -48,7 +51,12 @@ def test_an_esp_with_a_loader(names: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [esp("GRUBX64.EFI"), esp(LOADER, content=b""), build_fat({f"EFI/BOOT/{LOADER}/x": b""}, 512, MIB)],
+    [
+        esp("GRUBX64.EFI"),
+        esp(LOADER, content=b""),
+        esp(LOADER, content=b"MZ, but no program"),
+        build_fat({f"EFI/BOOT/{LOADER}/x": b""}, 512, MIB),
+    ],
 )
 def test_an_esp_without_a_loader(content: bytes) -> None:
     assert fit_of(ESP_PART, esp_content=content).uefi == NO_LOADER
@@ -67,6 +75,13 @@ def test_no_esp() -> None:
 def test_one_good_esp_of_two_is_enough() -> None:
     empty = Part(34, 100, ESP)
     assert fit_of(empty, ESP_PART, esp_content=esp(LOADER)).uefi is None
+
+
+def test_legacy_firmware_starts_no_disk_with_large_sectors() -> None:
+    disk = gpt_disk(SECTORS // 8, [Part(256, 511)], boot_code=b"code", sector_size=4096)
+    reader = BytesReader(disk)
+    fit = boot_fit.boot_fit(reader, read_table(reader, 4096))
+    assert fit.legacy == "Legacy: firmware of this kind starts no disk with sectors of 4096 bytes."
 
 
 def test_boot_code() -> None:
@@ -117,7 +132,7 @@ def test_what_does_not_boot_is_refused(wanted: Firmware | None, message: str, de
 )
 def test_the_fallback_loader(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert boot_fit.fallback_name() == name
+    assert efi_names.fallback_name() == name
 
 
 def test_the_running_firmware(tmp_path: Path) -> None:

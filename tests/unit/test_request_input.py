@@ -62,6 +62,8 @@ FLAGS: list[tuple[str, Any, dict[str, Any], str, Any]] = [
             ("disk", "disk", "/dev/a", "/dev/b"),
             ("sector_size", "sectorSize", 512, 4096),
             ("boot_type", "bootType", "uefi", "legacy"),
+            ("efi_bootloader_path", "efiBootloaderPath", "a.efi", "b.efi"),
+            ("rivals", "rivals", "erase", "warn"),
             ("staging", "staging", "auto", "memory"),
             ("erase", "erase", "full", "quick"),
             ("verify", "verify", True, False),

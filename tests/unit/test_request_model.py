@@ -58,6 +58,14 @@ RIGHT: dict[str, list[Any]] = {
     "options.bootType": ["auto", "legacy", "uefi"],
     "options.disk": [*PATHS, None],
     "options.sectorSize": [512, 4096, None],
+    "options.efiBootloaderPath": [
+        "\\EFI\\debian\\shimx64.efi",
+        "/efi/BOOT/x.efi",
+        "x.efi",
+        "ä b/c.efi",
+        None,
+    ],
+    "options.rivals": ["warn", "erase"],
     "options.staging": ["auto", "memory"],
     "options.erase": ["quick", "full"],
     "options.verify": [True, False],
@@ -145,6 +153,15 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "options.bootType": [*NO_CHOICE, (None, "one of auto, legacy or uefi is expected")],
     "options.disk": NO_PATH,
     "options.sectorSize": [(value, "512 or 4096 is expected") for value in (0, 1024, "512", True)],
+    "options.efiBootloaderPath": [
+        (5, A_STRING),
+        *(
+            (value, "not the path of a file")
+            for value in ("", "/", "a//b", "../x", "a/./b", "a\nb", "C:\\x", "a*")
+        ),
+        (f"{'x' * 256}", "longer than 255"),
+    ],
+    "options.rivals": [(value, "one of warn or erase is expected") for value in ("wipe", None)],
     "options.staging": [(value, "one of auto or memory is expected") for value in ("Auto", "", 1)],
     "options.erase": [("none", "one of quick or full is expected")],
     "options.verify": [("yes", A_BOOLEAN), (None, A_BOOLEAN)],

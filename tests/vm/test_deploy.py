@@ -11,7 +11,7 @@ from testbed.file_server import FileServer
 from testbed.image_file import ImageFile
 from testbed.keys import KeyPair
 from testbed.rescue import RescueSystem
-from testbed.server_config import Disk, Firmware, ServerConfig
+from testbed.server_config import BOOT_MODES, Disk, Firmware, ServerConfig
 from testbed.ssh import SshConnection
 from testbed.vm import VirtualServer
 
@@ -33,7 +33,7 @@ class Deployed:
     cloud_init_errors: list[str]
 
 
-@pytest.fixture(scope="module", params=list(Firmware), ids=str)
+@pytest.fixture(scope="module", params=BOOT_MODES, ids=str)
 def deployed(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

@@ -1,7 +1,8 @@
 """Disks in use when the agent comes: old arrays that assembled by themselves, and a mounted file system.
 
 One rescue server for all of it. Its disks: one with an md array (metadata 1.2) in a partition, one with an
-array (1.0, superblock at the end) on the whole disk, both with LVM on top, and one that is mounted.
+array (1.0, superblock at the end) on the whole disk, both with LVM on top, one that is mounted, one with an
+old ConfigDrive beside somebody's data.
 """
 
 import json
@@ -23,12 +24,13 @@ pytestmark = pytest.mark.vm
 BOOT_SECONDS = 300.0
 ARRAYS = {"1.2": "/dev/vda", "1.0": "/dev/vdb"}
 MOUNTED = "/dev/vdc"
+RIVAL = "/dev/vdd"
 DISK_BYTES = 512 << 20
 
 
 @pytest.fixture(scope="module")
 def server(rescue: RescueSystem, disks: Path) -> Iterator[VirtualServer]:
-    paths = [disks / name for name in ("array-1.2", "array-1.0", "mounted")]
+    paths = [disks / name for name in ("array-1.2", "array-1.0", "mounted", "rival")]
     for path in paths:
         with path.open("wb") as disk:
             disk.truncate(DISK_BYTES)
@@ -117,6 +119,48 @@ def test_a_mounted_disk_is_refused_and_stays_as_it_is(
     assert "/mnt" in json.dumps(run.last)
     assert first_boot.output("sha256sum", MOUNTED, timeout=120) == before
     assert first_boot.output("findmnt", "--noheadings", "--output", "SOURCE", "/mnt") == MOUNTED
+
+
+def file_system(shell: SshConnection, device: str) -> str:
+    """The type of what stands on a device, past udev's cache; nothing where nothing does."""
+    words = ("blkid", "--probe", "--match-tag", "TYPE", "--output", "value", device)
+    return shell.run(*words, expect=(0, 2)).stdout.strip()
+
+
+@pytest.fixture
+def rival(first_boot: SshConnection) -> SshConnection:
+    parts = ("--new", "1:0:+16M", "--new", "2:0:0")
+    first_boot.run("sgdisk", "--zap-all", *parts, RIVAL)
+    first_boot.run("udevadm", "settle")
+    first_boot.run("mkfs.vfat", "-n", "CONFIG-2", f"{RIVAL}1")
+    first_boot.run("mkfs.ext4", "-q", f"{RIVAL}2")
+    return first_boot
+
+
+def test_what_would_win_over_the_new_system_is_erased_where_asked_for(
+    rival: SshConnection,
+    small_image: ImageFile,
+    image_server: FileServer,
+    deployed: dict[str, AgentRun],
+) -> None:
+    request = tiny_request(small_image, image_server)
+    target, earlier = ARRAYS.values()
+    warned = deploy(rival, request, "--disk", target)
+    assert f"Partition 1 of {RIVAL} is labelled config-2" in " ".join(warned.last["warnings"])
+    assert file_system(rival, f"{RIVAL}1") == "vfat"
+
+    rival.run("mount", f"{RIVAL}2", "/media")
+    busy = deploy(rival, request, "--disk", target, "--rivals", "erase")
+    assert (busy.exit_code, busy.last["diskTouched"]) == (3, False), busy.last
+    assert RIVAL in json.dumps(busy.last)
+    rival.run("umount", "/media")
+
+    erased = deploy(rival, request, "--disk", target, "--rivals", "erase")
+    assert erased.exit_code == 0, f"{erased.last}\n{erased.stderr}"
+    assert [file_system(rival, f"{RIVAL}{number}") for number in (1, 2)] == ["", "ext4"]
+    # The earlier deployment of the same image has its UUID, and a ConfigDrive of its own.
+    assert [file_system(rival, f"{earlier}{number}") for number in (1, 2)] == ["", ""]
+    assert file_system(rival, MOUNTED) == "ext4"
 
 
 def test_nothing_assembles_again_at_the_next_boot(

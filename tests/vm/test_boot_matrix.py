@@ -1,0 +1,70 @@
+"""Cells of the boot matrix: every image, every firmware and every kind of disk at least once.
+
+The whole of it is `make boot-matrix`, which takes two hours.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from testbed.boot_matrix import ALL_HARDWARE, NVME, NVME_4KN, SATA, SCSI, SCSI_3_TIB, VIRTIO, Cell, Hardware
+from testbed.boot_matrix_run import run_cells
+from testbed.image_recipe import (
+    GENERIC,
+    LEGACY_ONLY,
+    LVM_XFS,
+    MBR,
+    SECTORS_4096,
+    UEFI_ONLY,
+    VARIANTS,
+    ImageRecipe,
+)
+from testbed.server_config import Firmware
+
+pytestmark = pytest.mark.vm
+
+CELLS: dict[Firmware, tuple[tuple[ImageRecipe, Hardware], ...]] = {
+    Firmware.LEGACY: (
+        (MBR, SCSI_3_TIB),
+        (LVM_XFS, NVME),
+        (UEFI_ONLY, VIRTIO),
+        (SECTORS_4096, VIRTIO),
+        (GENERIC, NVME_4KN),
+    ),
+    Firmware.UEFI: (
+        (UEFI_ONLY, SATA),
+        (SECTORS_4096, NVME_4KN),
+        (SECTORS_4096, SCSI_3_TIB),
+        (GENERIC, NVME_4KN),
+        (MBR, NVME_4KN),
+        (LVM_XFS, VIRTIO),
+        (LVM_XFS, NVME_4KN),
+    ),
+    Firmware.SECURE: ((GENERIC, NVME), (LEGACY_ONLY, SCSI), (UEFI_ONLY, VIRTIO)),
+}
+
+
+def cells_of(firmware: Firmware) -> list[Cell]:
+    return [Cell(recipe=recipe, firmware=firmware, hardware=disk) for recipe, disk in CELLS[firmware]]
+
+
+def test_every_row_and_column_is_among_them() -> None:
+    recipes = {recipe for chosen in CELLS.values() for recipe, _ in chosen}
+    hardware = {disk for chosen in CELLS.values() for _, disk in chosen}
+    assert (recipes, hardware, set(CELLS)) == (set(VARIANTS), set(ALL_HARDWARE), set(Firmware))
+
+
+@pytest.mark.parametrize("firmware", Firmware, ids=str)
+def test_it_boots_or_is_refused_before_writing(
+    firmware: Firmware, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = cells_of(firmware)
+    outcomes = list(run_cells(cells, tell=_aloud(capsys)))
+    assert [outcome.refused for outcome in outcomes] == [cell.refusal for cell in cells]
+
+
+def _aloud(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    def tell(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n  {text}", end="", flush=True)
+
+    return tell
