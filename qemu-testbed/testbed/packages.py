@@ -32,7 +32,9 @@ HOST_PACKAGES = (
     "qemu-system-common",
     "qemu-system-x86",
     "qemu-utils",
+    "sbsigntool",
     "squashfs-tools",
+    "xfsprogs",
     "xorriso",
     "zstd",
 )
