@@ -79,8 +79,8 @@ class EndOfDisk:
     """What counts for a partition that is added at the end of the disk: what is planned there already."""
 
     ahead_of: tuple[Placement, ...] = ()
-    ignoring: int | None = None
-    """The number of a partition that is taken out."""
+    config_drive: int | None = None
+    """The number of the image's own ConfigDrive, which is filled anew or taken out afterwards."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def plan_boot(image: Image, contents: Contents, server: Server, end: EndOfDisk) 
         _for_uefi(image, contents, server, end, draft)
     else:
         boot_fit.require(contents.boot, server.firmware)
-    own = _made_anew(image, contents, server, draft)
+    own = _made_anew(image, contents, server, end, draft)
     return BootPlan(
         loader=draft.loader,
         writes=(*own, *([draft.added] if draft.added else [])),
@@ -185,9 +185,7 @@ def _add(image: Image, contents: Contents, server: Server, end: EndOfDisk, draft
     files = read_loader_files()
     esp = build_esp(files.on_esp(hand_over_config(hand_over.menu)), sector_size=table.sector_size)
     try:
-        placement = place_at_end(
-            table, server.disk_size, esp.size, ahead_of=end.ahead_of, ignoring=end.ignoring
-        )
+        placement = place_at_end(table, server.disk_size, esp.size, ahead_of=end.ahead_of)
     except NoRoom as error:
         raise Refused(
             error.message,
@@ -207,9 +205,12 @@ def _hand_over(partition: int, files: LoaderFiles, hand_over: HandOver, draft: _
         draft.stages.append(kernel_stage(*hand_over.kernel))
 
 
-def _made_anew(image: Image, contents: Contents, server: Server, draft: _Draft) -> list[FatWrite]:
+def _made_anew(
+    image: Image, contents: Contents, server: Server, end: EndOfDisk, draft: _Draft
+) -> list[FatWrite]:
     """Make those of the image's FAT file systems anew that get files, or have other sectors than the disk."""
-    wanted = {part.number for part in contents.fats_of_other_sector_size}
+    # What is written to a ConfigDrive of the image's own would be overwritten before it is read back.
+    wanted = {part.number for part in contents.fats_of_other_sector_size} - {end.config_drive}
     made: list[FatWrite] = []
     for part in contents.table.partitions:
         if part.number in wanted or part.number in draft.files:

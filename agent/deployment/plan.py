@@ -104,10 +104,13 @@ def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image)
 
 
 def _end_of_disk(config_drive: ConfigDrivePlan | None) -> EndOfDisk:
-    if config_drive is None or config_drive.reuses is not None:
+    if config_drive is None:
         return EndOfDisk()
-    gone = config_drive.replaces.number if config_drive.replaces else None
-    return EndOfDisk(ahead_of=(config_drive.placement,), ignoring=gone)
+    own = config_drive.reuses or config_drive.replaces
+    return EndOfDisk(
+        ahead_of=() if config_drive.reuses else (config_drive.placement,),
+        config_drive=own.number if own else None,
+    )
 
 
 def _server(request: Request, target: Target) -> Server:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from partitioning.command import available, run
 from partitioning.uefi.names import shown
+from partitioning.uefi.variables import EFIVARS, variables_visible
 
 TOOL = "efibootmgr"
 
 _TIMEOUT = 60.0
-_VARIABLES = Path("/sys/firmware/efi/efivars")
 _ENTRY = re.compile(r"^Boot([0-9A-F]{4})(\*| ) ?([^\t]*)(?:\t(.*))?$")
 # Section 10.3.5.1: the number, the sort of table, and the GUID or the MBR's disk signature.
 _GPT_PARTITION = re.compile(r"HD\(\d+,GPT,([0-9a-fA-F-]{36})[,)]")
@@ -52,8 +52,8 @@ class BootEntries:
 
 def why_unchangeable() -> str | None:
     """Give the reason why the firmware's entries can not be changed here; None where they can."""
-    if not _VARIABLES.is_dir() or not any(_VARIABLES.iterdir()):
-        return f"the firmware's variables are not to be seen in {_VARIABLES}"
+    if not variables_visible():
+        return f"the firmware's variables are not to be seen in {EFIVARS}"
     return None if available(TOOL) else f"{TOOL} is not installed"
 
 
@@ -80,8 +80,9 @@ def add_boot_entry(disk: Path, partition: int, *, loader: str, label: str, argum
     """
     words = ["--create", "--disk", str(disk), "--part", str(partition)]
     words += ["--loader", shown(loader), "--label", label]
-    # Loaders expect UTF-16, as the shim's fallback program would write it.
-    words += ["--unicode", arguments] if arguments else []
+    # Loaders expect UTF-16, as the shim's fallback program would write it. They come from the image: behind
+    # the two dashes nothing in them can be an option.
+    words += ["--unicode", "--", arguments] if arguments else []
     run([TOOL, "--quiet", *words], timeout=_TIMEOUT)
 
 
