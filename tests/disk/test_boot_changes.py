@@ -321,6 +321,45 @@ def test_an_esp_is_added_beside_a_config_drive_of_the_images_own(deploy: Deploy,
     assert [number for number, part in found.items() if part["type"].lower().startswith("c12a7328")] == [3]
 
 
+@pytest.mark.parametrize("size", [8, 1])
+def test_a_fat_config_drive_of_the_images_own_on_other_sectors(
+    deploy: Deploy, tmp_path: Path, size: int
+) -> None:
+    raw = gpt_image(tmp_path / "image.raw", size=120 * MIB)
+    tool("sgdisk", "-d", "1", "-n", f"2:73728:+{size}M", "-t", "2:8300", "-n", "1:90112:0", raw)
+    drive = tmp_path / "drive.fat"
+    drive.touch()
+    os.truncate(drive, size * MIB)
+    tool("mkfs.vfat", "-n", "CONFIG-2", drive)
+    put(raw, 36 * MIB, drive.read_bytes())
+    _, deployed = deploy(raw, sector_size=4096)
+    labels = [label_of(deployed.extract(number)) for number in deployed.partitions()]
+    assert [label.lower() for label in labels].count("config-2") == 1
+
+
+def test_an_esp_is_added_where_a_config_drive_of_the_images_own_is_too_small(
+    uefi: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path, make_loop: MakeLoop
+) -> None:
+    raw = with_root(gpt_image(tmp_path / "image.raw", esp=False), files={"boot/grub/grub.cfg": MENU})
+    tool("sgdisk", "-n", "2:4096:+1M", "-t", "2:8300", raw)
+    source = tmp_path / "drive"
+    source.mkdir()
+    tool("xorriso", "-as", "mkisofs", "-V", "config-2", "-o", tmp_path / "drive.iso", source)
+    put(raw, 2 * MIB, (tmp_path / "drive.iso").read_bytes()[:MIB])
+    large = CONFIGDRIVE | {"userData": "#!/bin/sh\n" + "x" * 1_000_000}
+    wanted = request_for(serve(server, raw), disk, "raw", configdrive=large, options={"bootType": "uefi"})
+    ended = uefi.deploy(wanted)
+    assert ended.code == 0, ended.people
+    assert "No problems found" in tool("sgdisk", "-v", make_loop(disk))
+
+
+def label_of(path: Path) -> str:
+    done = subprocess.run(
+        ["blkid", "-p", "-s", "LABEL", "-o", "value", path], check=False, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
 def test_a_full_fallback_path_is_left_alone(deploy: Deploy, tmp_path: Path) -> None:
     raw = gpt_image(tmp_path / "image.raw")
     image = raw.read_bytes()

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from partitioning.uefi import boot_entries
 from partitioning.uefi.boot_entries import BootEntries, BootEntry, parse_boot_entries
 from partitioning.uefi.boot_entry_plan import EntryChanges, Partuuids, new_order, plan_changes
 
@@ -35,6 +38,16 @@ def test_what_efibootmgr_prints() -> None:
 def test_firmware_without_entries() -> None:
     found = parse_boot_entries("BootOrder: \nNo BootOrder is set; firmware will attempt recovery\n")
     assert (found.entries, found.order, found.current) == ((), (), None)
+
+
+@pytest.mark.parametrize("arguments", ["\\EFI\\Linux\\x.efi", "--delete-bootorder", "-B"])
+def test_what_an_image_wants_its_loader_started_with_is_no_option(
+    monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(boot_entries, "run", lambda argv, **_more: ran.append(argv))
+    boot_entries.add_boot_entry(Path("/dev/sda"), 15, loader="EFI/x.efi", label="x", arguments=arguments)
+    assert ran[0][-3:] == ["--unicode", "--", arguments]
 
 
 def entry(number: str, label: str, partuuid: str | None, path: str = "") -> BootEntry:
