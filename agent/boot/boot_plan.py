@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.boot.fat_write import CONTENTS_LIMIT, FatWrite, Reason, made_anew
+from agent.boot.find_loader import FoundLoader
 from agent.boot.hand_over import hand_over_config
 from agent.boot.hand_over_menu import MESSAGE, HandOver, find_menu
 from agent.boot.image_esp import ImageEsp, fallback_files, image_esps
@@ -21,12 +22,15 @@ from agent.images.grub_look import GrubMenu
 from agent.images.image import Image
 from agent.images.inspect import Contents
 from partitioning.errors import ExplainedError, NoRoom
+from partitioning.fat.file_system import FatError, FatFileSystem
 from partitioning.new_partition import Placement, place_at_end
 from partitioning.table import Partition
 from partitioning.uefi.boot_chain import Stage
 from partitioning.uefi.esp import build_esp
 from partitioning.uefi.names import shown
 from partitioning.uefi.secure_boot import SecureBoot, SecureBootState
+
+_ENTRY_ONLY = "The fallback path stays empty: the disk starts by its boot entry only."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +150,20 @@ def _use(esp: ImageEsp, server: Server, draft: _Draft) -> None:
     if server.secure_boot is not None:
         draft.stages += stages_on_esp(esp.volume, esp.loader)
     if esp.loader.fills_fallback:
-        draft.files[esp.part.number] = fallback_files(esp.volume, esp.loader)
-        draft.reasons[esp.part.number] = Reason.FALLBACK
+        _fill_fallback(esp.part.number, esp.volume, esp.loader, server, draft)
+
+
+def _fill_fallback(
+    number: int, volume: FatFileSystem, loader: FoundLoader, server: Server, draft: _Draft
+) -> None:
+    try:
+        draft.files[number] = fallback_files(volume, loader)
+    except FatError as error:
+        if not server.has_entries:
+            raise
+        draft.warnings.append(f"Partition {number}: {error.detail} {_ENTRY_ONLY}")
+    else:
+        draft.reasons[number] = Reason.FALLBACK
 
 
 def _hand_over_in(image: Image, esps: Sequence[ImageEsp], server: Server, draft: _Draft) -> None:
@@ -223,7 +239,7 @@ def _made_anew(
             except NotBootable as error:
                 if reasons != [Reason.FALLBACK] or not server.has_entries:
                     raise
-                draft.warnings.append(f"{error.detail} The disk starts by its boot entry only.")
+                draft.warnings.append(f"{error.detail} {_ENTRY_ONLY}")
     return made
 
 

@@ -136,13 +136,14 @@ def _goes_on(volume: FatFileSystem, path: str) -> bool:
     """Tell whether a loader has what it starts: a shim wants a GRUB, or its fallback program, beside it."""
     directory = path.rpartition("/")[0]
     found = volume.find(path)
-    if found is None or found.size > _MOST_SHIM or not _is_shim(volume.read(path, _MOST_SHIM)):
+    if found is None or found.size > _MOST_SHIM or not is_known_shim(volume.read(path, _MOST_SHIM)):
         return True
     beside = {entry.name.lower() for entry in volume.list(directory)}
     return bool(beside & {f"grub{suffix()}.efi", "grub.efi", f"fb{suffix()}.efi"})
 
 
-def _is_shim(data: bytes) -> bool:
+def is_known_shim(data: bytes) -> bool:
+    """Tell whether it is a shim; what is no program at all is none."""
     try:
         return is_shim(data)
     except PeMalformed:

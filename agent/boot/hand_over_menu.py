@@ -8,7 +8,7 @@ from agent.images.grub_kernel import read_kernel
 from agent.images.grub_look import PACKAGES, GrubMenu, file_systems, menus
 from agent.images.image import Image
 from agent.images.raw_view import raw_view
-from partitioning.command import CommandError, CommandMissing
+from partitioning.command import CommandError, CommandMissing, CommandTimedOut
 
 MESSAGE = "The image can not boot on this server's UEFI firmware."
 
@@ -46,6 +46,8 @@ def find_menu(image: Image, *, because: str, with_kernel: bool) -> HandOver:
 def _remedy(error: CommandError) -> str:
     if isinstance(error, CommandMissing):
         return f"Install {error.tool} on the rescue system (package {PACKAGES.get(error.tool, error.tool)})"
+    if isinstance(error, CommandTimedOut):
+        return error.hint.rstrip(".")
     return "Load the module fuse on the rescue system (modprobe fuse)"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.boot.find_loader import FoundLoader
+from agent.boot.find_loader import FoundLoader, is_known_shim
 from agent.boot.hand_over_menu import MESSAGE
 from agent.boot.loader_files import LoaderFiles, own_loader
 from agent.images.errors import NotBootable
@@ -10,9 +10,7 @@ from partitioning.fat.file_system import FatEntry, FatFileSystem
 from partitioning.uefi.boot_chain import Role, Stage, check_chain
 from partitioning.uefi.image_trust import Outcome
 from partitioning.uefi.names import shown, suffix
-from partitioning.uefi.pe_image import PeMalformed
 from partitioning.uefi.secure_boot import SecureBoot
-from partitioning.uefi.shim import is_shim
 
 _MOST_FILE = 256 << 20
 _HINT = (
@@ -37,7 +35,7 @@ def stages_on_esp(volume: FatFileSystem, loader: FoundLoader) -> list[Stage]:
     """Give the loader, and where it is a shim the GRUB beside it, which it starts. Raises FatError."""
     data = volume.read(loader.path, _MOST_FILE)
     stages = [Stage(role=Role.LOADER, path=shown(loader.path), data=data)]
-    second = _entry(volume, loader.directory, f"grub{suffix()}.efi") if _is_shim(data) else None
+    second = _entry(volume, loader.directory, f"grub{suffix()}.efi") if is_known_shim(data) else None
     if second is not None:
         path = f"{loader.directory}/{second.name}"
         stages.append(Stage(role=Role.SECOND_STAGE, path=shown(path), data=volume.read(path, _MOST_FILE)))
@@ -55,13 +53,6 @@ def stages_of_added(files: LoaderFiles) -> list[Stage]:
 def kernel_stage(path: str, data: bytes) -> Stage:
     """Give the kernel that a menu starts."""
     return Stage(role=Role.KERNEL, path=path, data=data)
-
-
-def _is_shim(data: bytes) -> bool:
-    try:
-        return is_shim(data)
-    except PeMalformed:
-        return False
 
 
 def _entry(volume: FatFileSystem, directory: str, name: str) -> FatEntry | None:

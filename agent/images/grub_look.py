@@ -6,10 +6,11 @@ with limits on memory and time, and what it prints is bounded.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from partitioning.command import CommandFailed, Limits, OutputTooLong, as_nobody, run
+from partitioning.command import CommandFailed, CommandTimedOut, Limits, OutputTooLong, as_nobody, run
 
 TOOL = "grub-fstest"
 PACKAGES = {TOOL: "grub-common", "qemu-storage-daemon": "qemu-system-common", "setpriv": "util-linux"}
@@ -18,6 +19,7 @@ PACKAGES = {TOOL: "grub-common", "qemu-storage-daemon": "qemu-system-common", "s
 _LIMITS = Limits(address_space=1 << 30, cpu_seconds=30)
 _TIMEOUT = 60.0
 _MOST_PLACES = 64
+_MOST_SECONDS = 180.0
 _MOST_PRINTED = 4 << 20
 # Of 512 bytes: enough for the superblock of Btrfs, the farthest from the beginning.
 _BEGINNING_BLOCKS = 136
@@ -64,9 +66,22 @@ def file_systems(fd: int) -> list[GrubFileSystem]:
     return [system for system in shown if system.device not in ("proc", "host")][:_MOST_PLACES]
 
 
+def in_time(systems: list[GrubFileSystem]) -> Iterator[GrubFileSystem]:
+    """Yield them one by one, for as long as that is reasonable. Raises CommandTimedOut."""
+    end = time.monotonic() + _MOST_SECONDS
+    for system in systems:
+        if time.monotonic() > end:
+            raise CommandTimedOut(
+                "Looking into the image's file systems takes too long.",
+                detail=f"After {_MOST_SECONDS:.0f} s not all {len(systems)} of them had been looked into.",
+                hint="Make the image with fewer file systems, or look at it with grub-fstest.",
+            )
+        yield system
+
+
 def menus(fd: int, systems: list[GrubFileSystem]) -> Iterator[GrubMenu]:
     """Yield each grub.cfg that stands where a distribution puts it. Raises CommandError."""
-    for system in systems:
+    for system in in_time(systems):
         for directory in _DIRECTORIES:
             text = _content(fd, f"({system.device}){directory}/grub.cfg")
             if text is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from agent.images.errors import NotForSectorSize
-from agent.images.grub_look import beginning, file_systems
+from agent.images.grub_look import beginning, file_systems, in_time
 from agent.images.image import Image
 from agent.images.partition_window import partition_window
 from agent.images.raw_view import raw_view
@@ -25,9 +25,9 @@ def beginnings_of_stacked(image: Image, table: PartitionTable) -> Iterator[tuple
         return
     try:
         with raw_view(image) as fd:
-            for system in file_systems(fd):
-                if system.device.startswith(_STACKED):
-                    yield system.device, BytesReader(beginning(fd, system))
+            stacked = [system for system in file_systems(fd) if system.device.startswith(_STACKED)]
+            for system in in_time(stacked):
+                yield system.device, BytesReader(beginning(fd, system))
     except CommandError as error:
         raise _unknown(f"They can not be read here: {error.message} {error.detail}") from error
 

@@ -353,6 +353,24 @@ def test_an_esp_is_added_where_a_config_drive_of_the_images_own_is_too_small(
     assert "No problems found" in tool("sgdisk", "-v", make_loop(disk))
 
 
+def test_an_esp_that_would_lie_on_a_config_drive_that_goes_is_refused_before_writing(
+    uefi: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path
+) -> None:
+    raw = gpt_image(tmp_path / "image.raw", esp=False, size=120 * MIB)
+    tool("sgdisk", "-d", "1", "-n", "1:73728:+59M", "-t", "1:8300", "-n", "2:229376:+1M", "-t", "2:8300", raw)
+    with_root(raw, files={"boot/grub/grub.cfg": MENU})
+    source = tmp_path / "drive"
+    source.mkdir()
+    tool("xorriso", "-as", "mkisofs", "-V", "config-2", "-o", tmp_path / "drive.iso", source)
+    put(raw, 112 * MIB, (tmp_path / "drive.iso").read_bytes()[:MIB])
+    large = CONFIGDRIVE | {"userData": "#!/bin/sh\n" + "x" * 1_000_000}
+    wanted = request_for(serve(server, raw), disk, "raw", configdrive=large, options={"bootType": "uefi"})
+    with unchanged(disk):
+        ended = uefi.deploy(wanted)
+    assert (ended.code, ended.status["diskTouched"]) == (3, False), ended.people
+    assert "no EFI system partition" in ended.status["detail"]
+
+
 def label_of(path: Path) -> str:
     done = subprocess.run(
         ["blkid", "-p", "-s", "LABEL", "-o", "value", path], check=False, capture_output=True, text=True

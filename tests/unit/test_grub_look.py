@@ -5,6 +5,7 @@ import pytest
 from agent.boot.hand_over import hand_over_config
 from agent.images import grub_look
 from agent.images.grub_look import GrubFileSystem, GrubMenu, file_systems, menus
+from partitioning.command import CommandTimedOut
 
 PRINTED = """\
 Device proc: Filesystem type procfs - Sector size 512B - Total size 0KiB
@@ -76,3 +77,10 @@ def test_no_other_thing_stands_in_it(uuid: str | None) -> None:
     system = GrubFileSystem(device="loop0,gpt1", kind="ext*", uuid=uuid)
     with pytest.raises(ValueError, match="without a UUID"):
         hand_over_config(GrubMenu(file_system=system, directory="/boot/grub", text=""))
+
+
+def test_looking_into_many_file_systems_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grub_look, "_MOST_SECONDS", -1.0)
+    monkeypatch.setattr(grub_look, "_content", lambda _fd, _path: None)
+    with pytest.raises(CommandTimedOut, match="takes too long"):
+        list(menus(0, [ROOT] * 64))
