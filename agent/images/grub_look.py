@@ -8,7 +8,7 @@ with limits on memory and time, and what it prints is bounded.
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from partitioning.command import CommandFailed, CommandTimedOut, Limits, OutputTooLong, as_nobody, run
 
@@ -43,11 +43,11 @@ class GrubFileSystem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrubMenu:
-    """A grub.cfg of the image: where it is, and its text."""
+    """A grub.cfg of the image: where it is, and its text, which may hold passwords."""
 
     file_system: GrubFileSystem
     directory: str
-    text: str
+    text: str = field(repr=False)
 
     @property
     def has_entries(self) -> bool:
