@@ -1,6 +1,6 @@
 """The firmware's boot entry for the deployed disk: planned beforehand, made when the disk is complete."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,14 +41,6 @@ class NoEntry(Exception):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MadeEntry:
-    """The new entry, and in a sentence each what did not go as it should."""
-
-    entry: BootEntry
-    complaints: tuple[str, ...]
-
-
 def can_make_entries() -> bool:
     """Tell whether the firmware's entries can be changed here, as far as that can be told beforehand."""
     return why_unchangeable() is None
@@ -80,15 +72,16 @@ def plan_entry(
     return EntryPlan(loader=loader, changes=changes)
 
 
-def make_entry(plan: EntryPlan, disk: Path) -> MadeEntry:
+def make_entry(plan: EntryPlan, disk: Path, *, warn: Callable[[str], None]) -> BootEntry:
     """Remove what is to be removed, make the entry, put it in its place, and read it back.
 
-    An entry goes only if it is still what it was when it was planned. Raises CommandError, and NoEntry where
-    the firmware has forgotten the new one at once.
+    An entry goes only if it is still what it was when it was planned; ``warn`` is told of one that can not
+    be removed. Raises CommandError, and NoEntry where the firmware has forgotten the new one at once.
     """
     there = read_boot_entries().entries
-    doomed = [entry for entry in plan.changes.removed if entry in there]
-    complaints = [complaint for entry in doomed if (complaint := _remove(entry))]
+    for doomed in plan.changes.removed:
+        if doomed in there:
+            _remove(doomed, warn)
     before = {entry.number for entry in read_boot_entries().entries}
     loader = plan.loader
     add_boot_entry(disk, loader.partition, loader=loader.path, label=LABEL, arguments=loader.arguments)
@@ -99,15 +92,14 @@ def make_entry(plan: EntryPlan, disk: Path) -> MadeEntry:
     order = new_order(after.order, new=made.number, ahead=plan.changes.ahead)
     if order != after.order:
         set_boot_order(order)
-    return MadeEntry(entry=made, complaints=tuple(complaints))
+    return made
 
 
-def _remove(entry: BootEntry) -> str | None:
+def _remove(entry: BootEntry, warn: Callable[[str], None]) -> None:
     try:
         remove_boot_entry(entry.number)
     except CommandError as error:
-        return f"The boot entry {entry_words(entry)} could not be removed: {error.message} {error.detail}"
-    return None
+        warn(f"The boot entry {entry_words(entry)} could not be removed: {error.message} {error.detail}")
 
 
 def entry_words(entry: BootEntry) -> str:

@@ -265,8 +265,16 @@ def _one_anew(
         raise NotBootable(
             f"The FAT file system in partition {part.number} of the image can not be made anew.",
             detail=f"Partition {part.number} {what}, which fails: {error}",
-            hint=f"Check it in the image (fsck.fat -n). {CONTENTS_LIMIT >> 20} MiB of files are the most.",
+            hint=_hint_for(error, part),
         ) from error
+
+
+def _hint_for(error: Exception, part: Partition) -> str:
+    if isinstance(error, NoRoom):
+        return f"Make partition {part.number} larger in the image, or take files out of it."
+    if isinstance(error, ExplainedError):
+        return error.hint
+    return "Check it in the image (fsck.fat -n), and make it again if it is damaged."
 
 
 def _no_usable_loader(esp: ImageEsp) -> NotBootable:

@@ -6,7 +6,6 @@ fallback path; one by a usual name in any vendor's directory.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 
 from agent.boot.boot_csv import NamedLoader, is_boot_csv, loaders_of
@@ -23,21 +22,11 @@ _MOST_SHIM = 4 << 20
 _HEADERS = 4096
 
 
-class FoundBy(StrEnum):
-    """What led to the loader."""
-
-    REQUEST = "options.efiBootloaderPath"
-    CSV = "BOOT.CSV"
-    FALLBACK = "the fallback path"
-    VENDOR = "a vendor's directory"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundLoader:
     """A loader; ``path`` separates with slashes, in the spelling that the file system has."""
 
     path: str
-    by: FoundBy
     arguments: str = ""
     """What it is started with, as a BOOT*.CSV says."""
     fills_fallback: bool
@@ -52,7 +41,6 @@ class FoundLoader:
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     path: str
-    by: FoundBy
     arguments: str = ""
 
 
@@ -62,13 +50,12 @@ def find_loader(volume: FatFileSystem, *, asked_for: str | None = None) -> Found
     It has to be a program for this machine, and a shim has to have what it starts. Where ``asked_for`` names
     one, no other will do.
     """
-    asked = None if asked_for is None else [_Candidate(asked_for, FoundBy.REQUEST)]
+    asked = None if asked_for is None else [_Candidate(asked_for)]
     for candidate in islice(asked or _candidates(volume), _MOST_CANDIDATES):
         path = _program_at(volume, candidate.path)
         if path is not None and (candidate.arguments or _goes_on(volume, path)):
             return FoundLoader(
                 path=path,
-                by=candidate.by,
                 arguments=candidate.arguments,
                 fills_fallback=_program_at(volume, fallback_path()) is None,
             )
@@ -89,11 +76,11 @@ def _candidates(volume: FatFileSystem) -> Iterator[_Candidate]:
     vendors = [path for path in _directories(volume) if path.upper() != BOOT_DIRECTORY]
     for directory in vendors:
         for named in _named_by_csv(volume, directory):
-            yield _Candidate(f"{directory}/{named.name}", FoundBy.CSV, named.arguments)
-    yield _Candidate(fallback_path(), FoundBy.FALLBACK)
+            yield _Candidate(f"{directory}/{named.name}", named.arguments)
+    yield _Candidate(fallback_path())
     for name in _usual_names():
         for directory in vendors:
-            yield _Candidate(f"{directory}/{name}", FoundBy.VENDOR)
+            yield _Candidate(f"{directory}/{name}")
 
 
 def _usual_names() -> tuple[str, ...]:

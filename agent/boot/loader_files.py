@@ -19,6 +19,7 @@ OTHER_DIRECTORY_VARIABLE = "BYOI_AGENT_LOADERS"
 """Names a directory with these files under their plain names, for rescue systems that have them elsewhere."""
 
 _GRUB_DIRECTORIES = {"x64": "x86_64-efi-signed", "aa64": "arm64-efi-signed"}
+_GRUB_PACKAGES = {"x64": "grub-efi-amd64-signed", "aa64": "grub-efi-arm64-signed"}
 _PREFIX = re.compile(rb"/(EFI/[A-Za-z0-9_-]{1,32})\0")
 
 
@@ -55,7 +56,7 @@ def read_loader_files() -> LoaderFiles:
     end = suffix()
     shim = Path("/usr/lib/shim")
     signed_grub = Path("/usr/lib/grub") / _GRUB_DIRECTORIES[end]
-    grub = _read(signed_grub, f"grub{end}.efi", package="grub-efi-amd64-signed")
+    grub = _read(signed_grub, f"grub{end}.efi", package=_GRUB_PACKAGES[end])
     return LoaderFiles(
         shim=_read(shim, f"shim{end}.efi", package="shim-signed"),
         grub=grub,
@@ -85,6 +86,6 @@ def _config_path(grub: bytes) -> str:
             "The loader that would be added to the image can not be used.",
             detail="It can not be told where this GRUB looks for its configuration: it is no distribution's"
             " signed one.",
-            hint="Install the package grub-efi-amd64-signed on the rescue system, or use an image for UEFI.",
+            hint=f"Install {_GRUB_PACKAGES[suffix()]} on the rescue system, or use an image made for UEFI.",
         )
     return f"{found[1].decode('ascii')}/grub.cfg"

@@ -258,15 +258,13 @@ def _enter_into_firmware(context: Context, plan: DeploymentPlan) -> None:
         return
     with context.step(Step.ENTRY):
         try:
-            made = make_entry(plan.entry, plan.target.disk.path)
+            entry = make_entry(plan.entry, plan.target.disk.path, warn=context.reporter.warn)
         except NoEntry as why:
             context.reporter.warn(str(why))
         except Exception as error:  # the disk is done, and starts by its fallback path
             context.reporter.warn(str(NoEntry(_words(error).rstrip("."))))
         else:
-            context.reporter.note(f"The firmware's boot entry is {entry_words(made.entry)}")
-            for complaint in made.complaints:
-                context.reporter.warn(complaint)
+            context.reporter.note(f"The firmware's boot entry is {entry_words(entry)}")
 
 
 def _activate(context: Context, disk: OpenDisk, held: HeldHead) -> None:

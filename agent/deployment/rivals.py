@@ -81,11 +81,16 @@ def describe_new_system(
     return NewSystem(
         uuids=frozenset(system.uuid for system in found if system.uuid),
         labels=frozenset(system.label for system in found if system.label),
-        partuuids=frozenset(part.partuuid for part in table.partitions),
+        partuuids=frozenset(part.partuuid for part in table.partitions if not _is_nameless(part.partuuid)),
         has_config_drive=has_config_drive,
         firmware=firmware,
         location=disk.location,
     )
+
+
+def _is_nameless(partuuid: str) -> bool:
+    """Tell whether it is that of a partition in an MBR without a disk signature, as many disks have it."""
+    return partuuid.startswith("00000000-") and len(partuuid) < _SURE_LENGTH
 
 
 def find_rivals(new: NewSystem, others: Sequence[Disk]) -> tuple[Rival, ...]:

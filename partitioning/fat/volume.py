@@ -53,12 +53,15 @@ class Geometry:
         return self.data_start + (cluster - 2) * self.cluster_size
 
 
-def fat_error(detail: str) -> FatError:
+_CHECK_IT = "Check the file system in the image with fsck.fat -n, and make it again if it is damaged."
+
+
+def fat_error(detail: str, *, hint: str = _CHECK_IT) -> FatError:
     """Make the error for a FAT file system that can not be read."""
     return FatError(
         "The FAT file system can not be read.",
         detail=detail,
-        hint="Check the file system in the image with fsck.fat -n, and make it again if it is damaged.",
+        hint=hint,
     )
 
 

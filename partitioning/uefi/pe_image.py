@@ -31,8 +31,6 @@ _LONGEST_NAME = 64
 _MOST_SECTIONS = 96
 _LONG_NAME = re.compile(rb"/(\d{1,7})", re.ASCII)
 
-_MACHINES = {0x014C: "x86", 0x8664: "x86-64", 0xAA64: "arm64", 0x5064: "riscv64"}
-
 
 class PeMalformed(ExplainedError):
     """The file is not an EFI program, or a broken one."""
@@ -57,18 +55,12 @@ class PeImage:
     """
 
     data: bytes
-    machine: int
     sections: tuple[Section, ...]
     headers_size: int
     checksum_at: int
     certificates_entry_at: int | None
     certificates_at: int
     certificates_size: int
-
-    @property
-    def machine_name(self) -> str:
-        """The sort of processor that it runs on."""
-        return _MACHINES.get(self.machine, f"{self.machine:#06x}")
 
     def section(self, *names: str) -> bytes | None:
         """Give the content of the first section that has one of these names, without its padding."""
@@ -87,7 +79,7 @@ def parse_pe(data: bytes) -> PeImage:
     if data[pe : pe + len(_PE_MAGIC)] != _PE_MAGIC:
         raise malformed("It has no PE header.")
     coff = pe + len(_PE_MAGIC)
-    machine, section_count, _, symbols_at, symbols, optional_size, _ = _unpack(_COFF, data, coff)
+    _, section_count, _, symbols_at, symbols, optional_size, _ = _unpack(_COFF, data, coff)
     optional = coff + _COFF.size
     headers_size = _uint32(data, optional + _HEADERS_SIZE_AT)
     table_at = optional + optional_size
@@ -96,7 +88,6 @@ def parse_pe(data: bytes) -> PeImage:
     certificates_at, certificates_size = _unpack(_DIRECTORY, data, entry_at) if entry_at else (0, 0)
     image = PeImage(
         data=data,
-        machine=machine,
         sections=_sections(data, table_at, section_count, strings_at),
         headers_size=headers_size,
         checksum_at=optional + _CHECKSUM_AT,

@@ -39,7 +39,6 @@ class SecureBoot:
     """
 
     state: SecureBootState
-    setup_mode: bool | None = None
     db: SignatureLists | None = None
     dbx: SignatureLists | None = None
     mok: SignatureLists = NOTHING
@@ -58,7 +57,6 @@ def read_secure_boot(root: Path = EFIVARS) -> SecureBoot:
     level = _data("SbatLevelRT", SHIM, root)
     return SecureBoot(
         state=_state(root),
-        setup_mode=_flag("SetupMode", GLOBAL, root),
         db=_lists("db", IMAGE_SECURITY, root),
         dbx=_lists("dbx", IMAGE_SECURITY, root),
         mok=_lists("MokListRT", SHIM, root) or NOTHING,

@@ -276,6 +276,23 @@ def test_an_empty_fallback_path_is_filled(deploy: Deploy, tmp_path: Path) -> Non
     assert "esp" in [step["name"] for step in ended.status["steps"]]
 
 
+def test_an_esp_without_room_for_its_loader_at_the_fallback_path(
+    uefi: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path
+) -> None:
+    raw = gpt_image(tmp_path / "image.raw")
+    esp = tmp_path / "image.esp"
+    esp_with_loader(esp, ESP_SIZE, loader="other.efi")
+    tool("mmd", "-i", esp, "::/EFI/Microsoft", "::/EFI/Microsoft/Boot")
+    (tmp_path / "large").write_bytes(program(os.urandom(20 * MIB)))
+    tool("mcopy", "-i", esp, tmp_path / "large", "::/EFI/Microsoft/Boot/bootmgfw.efi")
+    put(raw, ESP_START, esp.read_bytes())
+    with unchanged(disk):
+        ended = uefi.deploy(request_for(serve(server, raw), disk, "raw", options={"bootType": "uefi"}))
+    assert ended.code == 3
+    assert ended.message == "The FAT file system in partition 15 of the image can not be made anew."
+    assert ended.status["hint"] == "Make partition 15 larger in the image, or take files out of it."
+
+
 def test_an_esp_that_begins_within_the_first_mib(deploy: Deploy, tmp_path: Path) -> None:
     raw = tmp_path / "image.raw"
     raw.touch()

@@ -132,6 +132,24 @@ def test_a_number_that_was_never_set_makes_no_rival(image_file: Path, tmp_path: 
     assert rivals_of(image, other) == ()
 
 
+def mbr_disk(path: Path, signature: int) -> Path:
+    """A disk with one partition in an MBR, which has nothing recognisable in it."""
+    random_file(path, 4 * MIB)
+    entry = bytes([0, 0, 0, 0, 0x83, 0, 0, 0]) + (2048).to_bytes(4, "little") + (4096).to_bytes(4, "little")
+    put(path, 0, bytes(440) + signature.to_bytes(4, "little") + bytes(2) + entry + bytes(48) + b"\x55\xaa")
+    return path
+
+
+@pytest.mark.parametrize(("signature", "count"), [(0, 0), (0x1234, 1)])
+def test_an_mbr_without_a_signature_gives_its_partitions_no_name(
+    tmp_path: Path, signature: int, count: int
+) -> None:
+    image, other = (mbr_disk(tmp_path / name, signature) for name in ("image", "other"))
+    texts = said(rivals_of(image, other))
+    assert len(texts) == count
+    assert all(f"has the PARTUUID {signature:08x}-01" in text for text in texts)
+
+
 def test_a_short_number_is_warned_of_and_never_erased(image_file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(image_file.read_bytes()[2 * MIB : 34 * MIB])

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from agent.boot.find_loader import FoundBy, all_loaders, find_loader
+from agent.boot.find_loader import all_loaders, find_loader
 from agent.boot.image_esp import fallback_files
 from partitioning.byte_access import BytesReader
 from partitioning.fat.file_system import FatFileSystem
@@ -42,7 +42,7 @@ def test_what_a_csv_names_comes_first() -> None:
         esp({FALLBACK: b"shim", "EFI/debian/shimx64.efi": b"shim", "EFI/debian/BOOTX64.CSV": CSV})
     )
     assert found is not None
-    assert (found.path, found.by, found.fills_fallback) == ("EFI/debian/shimx64.efi", FoundBy.CSV, False)
+    assert (found.path, found.fills_fallback) == ("EFI/debian/shimx64.efi", False)
 
 
 def test_the_csv_of_this_machine_counts_before_one_for_all() -> None:
@@ -55,7 +55,7 @@ def test_the_csv_of_this_machine_counts_before_one_for_all() -> None:
 def test_a_csv_that_names_what_is_not_there_is_passed_over() -> None:
     found = find_loader(esp({FALLBACK: b"loader", "EFI/debian/BOOTX64.CSV": CSV}))
     assert found is not None
-    assert (found.path, found.by) == (FALLBACK, FoundBy.FALLBACK)
+    assert found.path == FALLBACK
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_csv_that_names_what_is_not_there_is_passed_over() -> None:
 def test_a_vendors_loader_where_the_fallback_path_is_empty(path: str) -> None:
     found = find_loader(esp({path: b"loader"}))
     assert found is not None
-    assert (found.path, found.by, found.fills_fallback) == (path, FoundBy.VENDOR, True)
+    assert (found.path, found.fills_fallback) == (path, True)
 
 
 def test_a_shim_before_the_grub_beside_it() -> None:
@@ -84,7 +84,7 @@ def test_a_shim_before_the_grub_beside_it() -> None:
 def test_the_one_that_was_asked_for(asked: str) -> None:
     found = find_loader(esp({FALLBACK: b"loader", "EFI/my/own.efi": b"own"}), asked_for=asked)
     assert found is not None
-    assert (found.path, found.by, found.fills_fallback) == ("EFI/my/own.efi", FoundBy.REQUEST, False)
+    assert (found.path, found.fills_fallback) == ("EFI/my/own.efi", False)
 
 
 @pytest.mark.parametrize("asked", ["EFI/my/other.efi", "EFI/my", "EFI/my/own.efi/x", "empty.efi"])

@@ -63,33 +63,43 @@ def plan(*removed: BootEntry, ahead: tuple[str, ...] = (), arguments: str = "") 
 
 
 def test_the_old_one_goes_and_the_new_one_is_first(firmware: Firmware) -> None:
-    made = make_entry(plan(OLD, arguments="\\EFI\\y.efi"), DISK)
-    assert (made.entry.number, made.complaints) == ("00AA", ())
+    complaints: list[str] = []
+    made = make_entry(plan(OLD, arguments="\\EFI\\y.efi"), DISK, warn=complaints.append)
+    assert (made.number, complaints) == ("00AA", [])
     assert OLD not in firmware.entries
     assert firmware.order[0] == "00AA"
     assert firmware.arguments == "\\EFI\\y.efi"
 
 
 def test_what_stays_ahead_stays_ahead(firmware: Firmware) -> None:
-    make_entry(plan(ahead=(PXE.number,)), DISK)
+    make_entry(plan(ahead=(PXE.number,)), DISK, warn=lambda _: None)
     assert firmware.order[:2] == [PXE.number, "00AA"]
 
 
 def test_a_number_that_has_come_to_mean_another_entry_is_left_alone(firmware: Firmware) -> None:
     firmware.entries[1] = entry(OLD.number, "Windows Boot Manager")
-    make_entry(plan(OLD), DISK)
+    make_entry(plan(OLD), DISK, warn=lambda _: None)
     assert "Windows Boot Manager" in [each.label for each in firmware.entries]
 
 
 def test_one_that_can_not_be_removed_does_not_cost_the_new_one(firmware: Firmware) -> None:
     firmware.undeletable = {OLD.number}
-    made = make_entry(plan(OLD), DISK)
-    assert made.entry.number == "00AA"
-    (complaint,) = made.complaints
+    complaints: list[str] = []
+    assert make_entry(plan(OLD), DISK, warn=complaints.append).number == "00AA"
+    (complaint,) = complaints
     assert "0001" in complaint
 
 
 def test_firmware_that_forgets(firmware: Firmware) -> None:
     firmware.forgets = True
     with pytest.raises(NoEntry, match="did not keep it"):
-        make_entry(plan(), DISK)
+        make_entry(plan(), DISK, warn=lambda _: None)
+
+
+def test_one_that_can_not_be_removed_is_told_of_even_so(firmware: Firmware) -> None:
+    firmware.forgets = True
+    firmware.undeletable = {OLD.number}
+    complaints: list[str] = []
+    with pytest.raises(NoEntry):
+        make_entry(plan(OLD), DISK, warn=complaints.append)
+    assert len(complaints) == 1

@@ -30,13 +30,6 @@ def test_sections_are_found_by_name() -> None:
     assert image.section(".none") is None
 
 
-@pytest.mark.parametrize(
-    ("machine", "name"), [(0x8664, "x86-64"), (0xAA64, "arm64"), (0x14C, "x86"), (0x1C2, "0x01c2")]
-)
-def test_the_machine_has_a_name(machine: int, name: str) -> None:
-    assert parse_pe(efi_program(machine=machine)).machine_name == name
-
-
 def test_an_unsigned_program_has_no_certificates() -> None:
     image = parse_pe(efi_program())
     assert image.certificates_size == 0

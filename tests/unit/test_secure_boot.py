@@ -28,7 +28,7 @@ def test_what_firmware_with_microsofts_keys_says(tmp_path: Path) -> None:
     for name, content in ovmf_variables().items():
         (tmp_path / name.replace("/", "_")).write_bytes(content)
     found = read_secure_boot(efivars(tmp_path, ON))
-    assert (found.state, found.setup_mode) == (SecureBootState.ON, False)
+    assert found.state is SecureBootState.ON
     assert found.db is not None
     assert found.dbx is not None
     assert len(found.db.certificates) >= 2
@@ -59,12 +59,6 @@ def test_nothing_is_known_without_variables(tmp_path: Path) -> None:
     unknown = SecureBoot(state=SecureBootState.UNKNOWN)
     assert read_secure_boot(tmp_path) == unknown
     assert read_secure_boot(tmp_path / "none") == unknown
-
-
-def test_setup_mode(tmp_path: Path) -> None:
-    variables = {f"SecureBoot-{GLOBAL}": b"\x00", f"SetupMode-{GLOBAL}": b"\x01"}
-    found = read_secure_boot(efivars(tmp_path, variables))
-    assert (found.state, found.setup_mode) == (SecureBootState.OFF, True)
 
 
 def test_what_the_shim_shows(tmp_path: Path) -> None:
