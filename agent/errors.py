@@ -3,6 +3,13 @@
 from partitioning.errors import ExplainedError
 
 
+def words_of(error: BaseException) -> str:
+    """Give what may be told of an error within the text of another."""
+    # The text of an unforeseen error may hold anything, a secret as well.
+    known = isinstance(error, ExplainedError)
+    return str(error) if known else f"The agent has a defect ({type(error).__name__})."
+
+
 class RequestError(ExplainedError):
     """The request or the command line is wrong."""
 
@@ -39,6 +46,19 @@ class StillBootable(ExplainedError):
             " start from this disk, into a system that was not checked.",
             hint=f"Do not start the server from it. Erase its start: wipefs -a {disk_path}; dd if=/dev/zero"
             f" of={disk_path} bs=1M count=1 oflag=direct. When that fails too, replace the disk.",
+        )
+
+
+class NoEntryMade(ExplainedError):
+    """The disk is complete, but the firmware finds its loader by a boot entry only, and has none."""
+
+    def __init__(self, why: str, *, disk_path: str, partition: int, loader: str) -> None:
+        """Say in ``why`` why there is no entry; the rest is what the entry would have named."""
+        super().__init__(
+            f"The system on {disk_path} is complete, but the server's firmware will not find it.",
+            detail=why,
+            hint=f"Make the entry by hand: efibootmgr --create --disk {disk_path} --part {partition}"
+            f" --loader '{loader}' --label byoi-agent",
         )
 
 

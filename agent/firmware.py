@@ -18,14 +18,15 @@ def running_firmware(sys_root: Path = Path("/sys")) -> Firmware:
     return Firmware.UEFI if (sys_root / "firmware/efi").is_dir() else Firmware.LEGACY
 
 
-def firmware_for(boot_type: BootType, *, disk_is_file: bool) -> Firmware | None:
+def firmware_for(boot_type: BootType, *, disk_is_of_server: bool) -> Firmware | None:
     """Give the firmware that has to be able to start the disk; None where either will do.
 
-    A regular file belongs to no server, so ``auto`` asks only that the image boots in one way or another.
+    A regular file or a loop device belongs to no server, so ``auto`` asks only that the image boots in one
+    way or another.
     """
     match boot_type:
         case BootType.LEGACY:
             return Firmware.LEGACY
         case BootType.UEFI:
             return Firmware.UEFI
-    return None if disk_is_file else running_firmware()
+    return running_firmware() if disk_is_of_server else None

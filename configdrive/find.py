@@ -17,4 +17,4 @@ def is_config_drive(reader: ByteReader) -> bool:
     small, or cannot be read, is not a config drive.
     """
     found = identify(reader)
-    return found is not None and found.label.lower() == _LABEL
+    return found is not None and found.is_mountable and found.label.lower() == _LABEL

@@ -153,7 +153,7 @@ def run(
     full = [*(limits or Limits()).prefix(), *argv]
     for tool in (full[0], argv[0]):
         require(tool, f"It is needed to run: {shlex.join(argv)}")
-    log.info("running: %s", shlex.join(full))
+    log.info("running: %s", _shown(full))
     process = subprocess.Popen(
         full,
         stdin=subprocess.PIPE,
@@ -190,7 +190,7 @@ def running(
     full = ["setpriv", "--pdeathsig", "TERM", "--", *(limits or Limits()).prefix(), *argv]
     for tool in (full[0], argv[0]):
         require(tool, f"It is needed to run: {shlex.join(argv)}")
-    log.info("running meanwhile: %s", shlex.join(full))
+    log.info("running meanwhile: %s", _shown(full))
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             full,
@@ -206,6 +206,11 @@ def running(
             yield
         finally:
             _end(process)
+
+
+def _shown(argv: Sequence[str]) -> str:
+    # A word may come from an image, and must not move the cursor of the terminal that shows the log.
+    return "".join(letter if letter.isprintable() else "?" for letter in shlex.join(argv))
 
 
 def _wait_until_ready(

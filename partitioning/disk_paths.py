@@ -4,6 +4,8 @@ Without a multipath daemon the kernel shows each path as a disk of its own, with
 An exclusive open of one path does not keep anybody from using another.
 """
 
+from collections.abc import Iterable
+
 from partitioning.disk_facts import Surroundings, describe_disk, is_disk, worldwide_name
 from partitioning.disks import Disk
 from partitioning.sysfs import REAL, Roots, node_at, whole_devices
@@ -19,6 +21,28 @@ def identity(disk: Disk) -> Identity | None:
         return None
     # Serial number and size too: a worldwide name that a maker gave twice must not make two disks one.
     return worldwide_name(disk.wwn), disk.serial, disk.size
+
+
+def may_be_same(one: Disk, other: Disk) -> bool:
+    """Tell whether both are, or could be, the same disk over two paths.
+
+    Some disks have no worldwide name: then it counts that nothing tells them apart.
+    """
+    if one.devno == other.devno:
+        return True
+    if identity(one) is not None and identity(other) is not None:
+        return identity(one) == identity(other)
+    return one.serial is not None and (one.serial, one.size) == (other.serial, other.size)
+
+
+def apart_from(disk: Disk, inventory: Iterable[Disk], *, roots: Roots = REAL) -> tuple[Disk, ...]:
+    """Give the disks of ``inventory`` on which nothing of ``disk`` stands.
+
+    Those that a multipath or md device is composed of are left out, and so are other paths to the same disk.
+    """
+    node = node_at(disk.devno, roots) if disk.devno else None
+    beneath = {below.devno for below in node.bottoms()} if node else set()
+    return tuple(each for each in inventory if each.devno not in beneath and not may_be_same(each, disk))
 
 
 def other_paths(disk: Disk, *, roots: Roots = REAL) -> tuple[Disk, ...]:

@@ -1,6 +1,7 @@
 """What is known about a disk, before anybody opens it."""
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,6 +29,10 @@ class IgnoredReason(StrEnum):
     REMOVABLE = "a removable medium"
     OFFLINE = "offline, or a standby path"
     SECOND_PATH = "another path to a disk that is listed"
+
+
+# Files, memory, and disks elsewhere, shown as block devices by this system only.
+_MADE_UP = re.compile(r"(loop|nbd|ram|zram|ublkb)\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,11 @@ class Disk:
     def is_file(self) -> bool:
         """Tell whether this is a regular file that is treated as a disk."""
         return self.kind is DiskKind.FILE
+
+    @property
+    def is_of_server(self) -> bool:
+        """Tell whether the server's firmware could start from it: from no file, and no device made of one."""
+        return not self.is_file and not _MADE_UP.fullmatch(self.sysname)
 
     def describe(self) -> str:
         """Give one line for a person: path, size, kind, model and serial number."""

@@ -43,22 +43,20 @@ def place_at_end(
     size: int,
     *,
     ahead_of: Sequence[Placement] = (),
-    end_limit: int | None = None,
     ignoring: int | None = None,
 ) -> Placement:
     """Plan a partition of at least ``size`` bytes as near to the end of the disk as can be.
 
     It begins on a whole MiB and ends at the last usable LBA of a GPT as it will be on a disk of ``disk_size``
     bytes; on an MBR at the end of the disk or of what 32 bits can address. It ends earlier to be in front of
-    the placements ``ahead_of``, which are planned but not made yet, and to end by ``end_limit``.
+    the placements ``ahead_of``, which are planned but not made yet.
     ``ignoring`` is the number of a partition that will be removed first.
     Raises TooManyPartitions, or NoRoom when it would lie on another partition.
     """
     kept = [part for part in table.partitions if part.number != ignoring]
     number = _free_number(table, {part.number for part in kept} | {plan.number for plan in ahead_of})
     first, last = _usable(table, disk_size)
-    limits = [last, *(plan.start for plan in ahead_of), *([] if end_limit is None else [end_limit])]
-    end = min(limits) // table.sector_size * table.sector_size
+    end = min([last, *(plan.start for plan in ahead_of)]) // table.sector_size * table.sector_size
     start = (end - size) // ALIGNMENT * ALIGNMENT
     placement = Placement(start=start, size=end - start, number=number)
     if start < first:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from partitioning.errors import DiskBusy
 from partitioning.open_disk import OpenDisk
@@ -45,6 +46,11 @@ class _Request(ctypes.Structure):
         ("data_length", ctypes.c_int),
         ("data", ctypes.c_void_p),
     )
+
+
+def partition_path(disk: Path, number: int) -> str:
+    """Give the name under which the kernel shows a partition (block/genhd.c): sda1, nvme0n1p1."""
+    return f"{disk}p{number}" if disk.name[-1:].isdigit() else f"{disk}{number}"
 
 
 def kernel_partitions(open_disk: OpenDisk, *, roots: Roots = REAL) -> tuple[tuple[int, int], ...]:

@@ -157,15 +157,8 @@ def _action(disk: Disk, holder: Holder, roots: Roots) -> ReleaseAction:
 def _also_on(disk: Disk, holder: Holder, roots: Roots) -> str:
     """Say which other disks lose it too."""
     node = node_named(holder.sysname or "", roots)
-    names = sorted({bottom.name for bottom in _bottoms(node)} - {disk.sysname}) if node else []
+    names = sorted({bottom.name for bottom in node.bottoms()} - {disk.sysname}) if node else []
     return f", which also stands on {', '.join(names)}" if names else ""
-
-
-def _bottoms(node: BlockNode) -> Iterator[BlockNode]:
-    """Yield the disks under a device that is composed of others."""
-    for below in node.neighbours("slaves"):
-        beneath = tuple(_bottoms(below.whole))
-        yield from beneath or (below.whole,)
 
 
 def _stop_md(line: str, node: BlockNode | None, holder: Holder) -> ReleaseAction:

@@ -6,6 +6,10 @@ from uuid import UUID
 from partitioning.byte_access import ByteReader
 from partitioning.errors import DiskError
 
+_NOT_MOUNTABLE = frozenset(
+    {"crypto_LUKS", "LVM2_member", "linux_raid_member", "bcache", "zfs_member", "swap"}
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSystem:
@@ -17,6 +21,11 @@ class FileSystem:
     type: str
     label: str = ""
     uuid: str = ""
+
+    @property
+    def is_mountable(self) -> bool:
+        """Tell whether it is a file system, and not a member of something, swap, or encrypted."""
+        return self.type not in _NOT_MOUNTABLE
 
 
 def read_or_nothing(reader: ByteReader, offset: int, length: int) -> bytes:

@@ -1,5 +1,6 @@
 """The kernel's own account of block devices: sysfs. Its directories can be pointed at a recorded tree."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,12 @@ class BlockNode:
         """Return what stands on it (``holders``) or what it stands on (``slaves``)."""
         links = (self.directory / relation).glob("*")
         return tuple(sorted(BlockNode(link.resolve()) for link in links))
+
+    def bottoms(self) -> Iterator["BlockNode"]:
+        """Yield the disks under a device that is composed of others, nothing for one that is not."""
+        for below in self.neighbours("slaves"):
+            beneath = tuple(below.whole.bottoms())
+            yield from beneath or (below.whole,)
 
 
 def node_at(devno: str, roots: Roots = REAL) -> BlockNode | None:

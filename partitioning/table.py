@@ -76,11 +76,6 @@ class PartitionTable:
         """Whether anything but zeroes stands where legacy firmware looks for boot code."""
         return self.mbr.has_boot_code
 
-    @property
-    def esp(self) -> Partition | None:
-        """The first EFI system partition."""
-        return next((part for part in self.partitions if part.is_esp), None)
-
     def by_number(self, number: int) -> Partition | None:
         """Find the partition with this number."""
         return next((part for part in self.partitions if part.number == number), None)

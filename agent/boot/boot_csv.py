@@ -26,10 +26,17 @@ class NamedLoader:
 
 
 def loaders_of(data: bytes) -> list[NamedLoader]:
-    """Give the loaders in the order they stand in; what makes no sense is passed over."""
+    """Give the loaders in the order they stand in; what makes no sense is passed over.
+
+    Neither a name nor arguments have letters that can not be printed: both reach a command and its log.
+    """
     lines = (line.split(",") for line in _text(data).splitlines()[:_MOST_LINES])
     named = [NamedLoader(fields[0].strip(), fields[2].strip() if len(fields) > 2 else "") for fields in lines]
-    return [one for one in named if one.name and not set(one.name) & set("/\\:\0\ufffd")]
+    return [one for one in named if _is_file_name(one.name) and one.arguments.isprintable()]
+
+
+def _is_file_name(name: str) -> bool:
+    return bool(name) and name.isprintable() and not set(name) & set("/\\:\ufffd")
 
 
 def _text(data: bytes) -> str:

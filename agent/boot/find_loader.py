@@ -1,11 +1,12 @@
 """The loader that an image brings along on its EFI system partition.
 
-In this order: the one that the request names; the one that a vendor's BOOT*.CSV names; the one at the
-fallback path; one by a usual name in any vendor's directory.
+In this order: the one that a vendor's BOOT*.CSV names; the one at the fallback path; one by a usual name in
+any vendor's directory.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import islice
 
 from agent.boot.boot_csv import NamedLoader, is_boot_csv, loaders_of
@@ -18,19 +19,31 @@ _EFI = "EFI"
 _MOST_DIRECTORIES = 64
 _MOST_CSV_BYTES = 64 << 10
 _MOST_CANDIDATES = 512
+_MOST_TOLD = 5
 _MOST_SHIM = 4 << 20
 _HEADERS = 4096
 
 
+class Fallback(StrEnum):
+    """What is at the fallback path."""
+
+    READY = "a loader that starts"
+    EMPTY = "nothing that this machine could start"
+    STUCK = "a shim without what it starts"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundLoader:
-    """A loader; ``path`` separates with slashes, in the spelling that the file system has."""
+    """A loader; ``path`` separates with slashes, in the spelling that the file system has.
+
+    ``starts_alone`` is False for a shim that has nothing beside it to start, and needs its arguments.
+    """
 
     path: str
     arguments: str = ""
     """What it is started with, as a BOOT*.CSV says."""
-    fills_fallback: bool
-    """Whether nothing is at the fallback path yet that this machine could start."""
+    starts_alone: bool = True
+    fallback: Fallback = Fallback.READY
 
     @property
     def directory(self) -> str:
@@ -44,35 +57,56 @@ class _Candidate:
     arguments: str = ""
 
 
-def find_loader(volume: FatFileSystem, *, asked_for: str | None = None) -> FoundLoader | None:
+def find_loader(volume: FatFileSystem, *, by_entry: bool = True) -> FoundLoader | None:
     """Find the loader for this machine; None where there is none. Raises FatError.
 
-    It has to be a program for this machine, and a shim has to have what it starts. Where ``asked_for`` names
-    one, no other will do.
+    It has to be a program for this machine, and a shim has to have what it starts. Without an entry
+    (``by_entry``) firmware starts what is at the fallback path, without arguments: then that comes first.
     """
-    asked = None if asked_for is None else [_Candidate(asked_for)]
-    for candidate in islice(asked or _candidates(volume), _MOST_CANDIDATES):
-        path = _program_at(volume, candidate.path)
-        if path is not None and (candidate.arguments or _goes_on(volume, path)):
-            return FoundLoader(
-                path=path,
-                arguments=candidate.arguments,
-                fills_fallback=_program_at(volume, fallback_path()) is None,
-            )
+    for candidate in islice(_candidates(volume, by_entry=by_entry), _MOST_CANDIDATES):
+        found = _look_at(volume, candidate)
+        if found is not None and (found.starts_alone or (by_entry and found.arguments)):
+            return replace(found, fallback=_fallback(volume))
     return None
 
 
-def all_loaders(volume: FatFileSystem) -> tuple[str, ...]:
-    """Give the paths of all loaders in \\EFI, whatever machine they are for. Raises FatError."""
-    return tuple(
+def loader_at(volume: FatFileSystem, path: str) -> FoundLoader | None:
+    """Give the loader at ``path``; None where there is no program for this machine. Raises FatError."""
+    found = _look_at(volume, _Candidate(path))
+    return found and replace(found, fallback=_fallback(volume))
+
+
+def some_loaders(volume: FatFileSystem) -> tuple[str, ...]:
+    """Give the paths of loaders in \\EFI, whatever machine they are for, as many as a text may name.
+
+    Raises FatError.
+    """
+    found = (
         f"{directory}/{entry.name}"
         for directory in _directories(volume)
         for entry in volume.list(directory)
         if not entry.is_directory and entry.size and entry.name.lower().endswith(".efi")
     )
+    return tuple(islice(found, _MOST_TOLD))
 
 
-def _candidates(volume: FatFileSystem) -> Iterator[_Candidate]:
+def _look_at(volume: FatFileSystem, candidate: _Candidate) -> FoundLoader | None:
+    path = _program_at(volume, candidate.path)
+    if path is None:
+        return None
+    return FoundLoader(path=path, arguments=candidate.arguments, starts_alone=_goes_on(volume, path))
+
+
+def _fallback(volume: FatFileSystem) -> Fallback:
+    path = _program_at(volume, fallback_path())
+    if path is None:
+        return Fallback.EMPTY
+    return Fallback.READY if _goes_on(volume, path) else Fallback.STUCK
+
+
+def _candidates(volume: FatFileSystem, *, by_entry: bool) -> Iterator[_Candidate]:
+    if not by_entry:
+        yield _Candidate(fallback_path())
     vendors = [path for path in _directories(volume) if path.upper() != BOOT_DIRECTORY]
     for directory in vendors:
         for named in _named_by_csv(volume, directory):
@@ -115,8 +149,10 @@ def _directories(volume: FatFileSystem) -> list[str]:
 
 def _program_at(volume: FatFileSystem, path: str) -> str | None:
     """Give the path in the file system's own spelling, if there is a program for this machine."""
-    found = _spelled(volume, path)
-    return found if found is not None and runs_here(volume.read_start(found, _HEADERS)) else None
+    found = volume.find(path)
+    if found is None or found.is_directory or not runs_here(volume.read_start(path, _HEADERS)):
+        return None
+    return volume.spelled(path)
 
 
 def _goes_on(volume: FatFileSystem, path: str) -> bool:
@@ -135,16 +171,3 @@ def is_known_shim(data: bytes) -> bool:
         return is_shim(data)
     except PeMalformed:
         return False
-
-
-def _spelled(volume: FatFileSystem, path: str) -> str | None:
-    spelled: list[str] = []
-    entry: FatEntry | None = None
-    for name in path.replace("\\", "/").strip("/").split("/"):
-        if entry is not None and not entry.is_directory:
-            return None
-        entry = next((each for each in volume.list("/".join(spelled)) if each.matches(name)), None)
-        if entry is None:
-            return None
-        spelled.append(entry.name)
-    return None if entry is None or entry.is_directory or entry.size == 0 else "/".join(spelled)

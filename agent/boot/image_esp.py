@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.boot.fat_write import volume_in
-from agent.boot.find_loader import FoundLoader, all_loaders, find_loader
+from agent.boot.find_loader import FoundLoader, find_loader, loader_at, some_loaders
 from agent.images.image import Image
 from partitioning.fat.file_system import FatError, FatFileSystem
 from partitioning.table import Partition, PartitionTable
 from partitioning.uefi.names import BOOT_DIRECTORY, fallback_path, suffix
 
-_MOST_ESPS = 16
+_MOST_ESPS = 4
 _MOST_FILE = 64 << 20
 
 
@@ -18,8 +18,8 @@ _MOST_FILE = 64 << 20
 class ImageEsp:
     """An EFI system partition of the image; ``volume`` is None where it can not be read, as ``why`` says.
 
-    ``loader`` is what this machine's firmware can start from it, ``others`` are loaders for which that does
-    not hold, or which nobody can tell.
+    ``loader`` is what this machine's firmware can start from it, ``others`` are some of the loaders for which
+    that does not hold, or which nobody can tell.
     """
 
     part: Partition
@@ -29,17 +29,22 @@ class ImageEsp:
     why: str = ""
 
 
-def image_esps(image: Image, table: PartitionTable, *, asked_for: str | None) -> tuple[ImageEsp, ...]:
-    """Look into all of them; ``asked_for`` is the one loader that will do, if the request names one."""
+def image_esps(
+    image: Image, table: PartitionTable, *, asked_for: str | None, by_entry: bool
+) -> tuple[ImageEsp, ...]:
+    """Look into all of them; ``asked_for`` is the one loader that will do, if the request names one.
+
+    ``by_entry`` is whether the firmware gets a boot entry for what is found.
+    """
     parts = [part for part in table.partitions if part.is_esp][:_MOST_ESPS]
-    return tuple(_look(image, part, asked_for) for part in parts)
+    return tuple(_look(image, part, asked_for, by_entry=by_entry) for part in parts)
 
 
-def _look(image: Image, part: Partition, asked_for: str | None) -> ImageEsp:
+def _look(image: Image, part: Partition, asked_for: str | None, *, by_entry: bool) -> ImageEsp:
     try:
         volume = volume_in(image, part)
-        loader = find_loader(volume, asked_for=asked_for)
-        others = () if loader else all_loaders(volume)
+        loader = loader_at(volume, asked_for) if asked_for else find_loader(volume, by_entry=by_entry)
+        others = () if loader else some_loaders(volume)
     except (FatError, EOFError) as error:
         return ImageEsp(part=part, volume=None, loader=None, why=str(error))
     return ImageEsp(part=part, volume=volume, loader=loader, others=others)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from agent.boot.find_loader import FoundLoader, is_known_shim
 from agent.boot.hand_over_menu import MESSAGE
 from agent.boot.loader_files import LoaderFiles, own_loader
+from agent.boot.memory_room import room_for_files
 from agent.images.errors import NotBootable
 from partitioning.fat.file_system import FatEntry, FatFileSystem
 from partitioning.uefi.boot_chain import Role, Stage, check_chain
@@ -33,12 +34,13 @@ def doubt_about(secure_boot: SecureBoot, stages: Sequence[Stage]) -> str:
 
 def stages_on_esp(volume: FatFileSystem, loader: FoundLoader) -> list[Stage]:
     """Give the loader, and where it is a shim the GRUB beside it, which it starts. Raises FatError."""
-    data = volume.read(loader.path, _MOST_FILE)
+    data = volume.read(loader.path, room_for_files(_MOST_FILE))
     stages = [Stage(role=Role.LOADER, path=shown(loader.path), data=data)]
     second = _entry(volume, loader.directory, f"grub{suffix()}.efi") if is_known_shim(data) else None
     if second is not None:
         path = f"{loader.directory}/{second.name}"
-        stages.append(Stage(role=Role.SECOND_STAGE, path=shown(path), data=volume.read(path, _MOST_FILE)))
+        room = room_for_files(_MOST_FILE)
+        stages.append(Stage(role=Role.SECOND_STAGE, path=shown(path), data=volume.read(path, room)))
     return stages
 
 

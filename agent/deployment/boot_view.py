@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from agent.boot.boot_draft import Loader
 from agent.boot.boot_entry import LABEL, entry_words
-from agent.boot.boot_plan import Loader
 from agent.boot.fat_write import FatWrite
 from agent.deployment.plan import DeploymentPlan
 from agent.deployment.rival_disks import release_lines
+from partitioning.uefi.boot_entries import BootEntry
+from partitioning.uefi.boot_entry_plan import EntryChanges
 from partitioning.uefi.names import shown
 
 
@@ -28,12 +30,11 @@ def boot_lines(plan: DeploymentPlan) -> list[str]:
     if plan.entry is not None:
         lines.append(f"Entry:     the firmware's boot entry “{LABEL}” becomes the first of the disks'")
         lines += [
-            f"           {entry_words(entry)} is removed: {_why_removed(entry.label)}"
+            f"           {entry_words(entry)} is removed: {_why_removed(entry, plan.entry.changes)}"
             for entry in plan.entry.changes.removed
         ]
-    if plan.rivals is not None:
-        lines += [f"Release:   {line}" for line in release_lines(plan.rivals)]
-        lines += [f"Erase:     {rival.name}: it {rival.trouble}" for rival in plan.rivals.rivals]
+    lines += [f"Release:   {line}" for line in release_lines(plan.rivals)]
+    lines += [f"Erase:     {rival.name}: it {rival.trouble}" for rival in plan.rivals.rivals]
     return lines
 
 
@@ -51,7 +52,7 @@ def boot_json(plan: DeploymentPlan) -> dict[str, Any]:
             ],
             "behind": list(plan.entry.changes.ahead),
         },
-        "rivalsErased": [rival.name for rival in plan.rivals.rivals] if plan.rivals else [],
+        "rivalsErased": [rival.name for rival in plan.rivals.rivals],
     }
 
 
@@ -95,5 +96,9 @@ def _loader_json(loader: Loader | None) -> dict[str, Any] | None:
     }
 
 
-def _why_removed(label: str) -> str:
-    return "the new one takes its place" if label == LABEL else "its partition will not exist any more"
+def _why_removed(entry: BootEntry, changes: EntryChanges) -> str:
+    if entry.label == LABEL:
+        return "the new one takes its place"
+    if entry in changes.unseen:
+        return "its partition is on no disk that can be seen here"
+    return "its partition will not exist any more"

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
-from agent.boot.boot_entry import NoEntry, entry_words, make_entry
 from agent.deployment.context import Context
+from agent.deployment.firmware_entry import enter_into_firmware
 from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
 from agent.deployment.plan_steps import steps_of_plan
 from agent.deployment.read_back import read_back_head, read_back_tables
-from agent.deployment.rival_disks import RivalDisks, erase_rivals, hold_rival_disks
+from agent.deployment.rival_disks import HeldRivals, hold_rivals
 from agent.deployment.staging import (
     FetchReport,
     digest_of,
@@ -26,7 +26,7 @@ from agent.deployment.staging import (
 )
 from agent.deployment.steps import Step
 from agent.deployment.target import Target, choose_target
-from agent.errors import StillBootable
+from agent.errors import StillBootable, words_of
 from agent.fetch.download import download
 from agent.fetch.errors import ChecksumMismatch
 from agent.fetch.memory import MemoryBudget
@@ -49,7 +49,6 @@ from agent.writing.write_image import compare_body, hold_head, write_body
 from configdrive import drive
 from partitioning import backup_gpt, new_partition
 from partitioning.convert_table import convert_table
-from partitioning.errors import DiskError, ExplainedError
 from partitioning.fat.on_disk import verify_fat, write_fat
 from partitioning.held_head import HeldHead
 from partitioning.old_partitions import ByteRange, old_partitions
@@ -85,16 +84,17 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
         disk, old, rivals = _release(context, plan, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
+        rivals.forget_what_went(context.reporter.warn)
         _write(context, plan, disk, held)
         _fit_table(context, plan, held)
         _make_bootable(context, plan, held)
         _write_config_drive(context, plan, held)
         _verify(context, plan, disk, held)
-        _erase_rivals(context, plan, rivals)
         # Between the disk that boots and the status that says so, nothing may come.
         with undisturbed():
             _activate(context, disk, held)
-            _enter_into_firmware(context, plan)
+            kept = _erase_rivals(context, plan, rivals)
+            enter_into_firmware(context, plan, kept)
             context.reporter.tell(Finished())
 
 
@@ -151,14 +151,14 @@ def inspect(context: Context, target: Target, file_sum: FileSum, spool: Spool) -
 
 def _release(
     context: Context, plan: DeploymentPlan, stack: ExitStack
-) -> tuple[OpenDisk, tuple[ByteRange, ...], RivalDisks]:
+) -> tuple[OpenDisk, tuple[ByteRange, ...], HeldRivals]:
     """Stop what holds the disk and open it; give also where its old partitions are, and disks of rivals."""
 
     def note(action: ReleaseAction) -> None:
         context.reporter.note(action.line)
 
     with context.step(Step.RELEASE):
-        rivals = hold_rival_disks(plan.rivals, stack, note) if plan.rivals else {}
+        rivals = hold_rivals(plan.rivals, stack, note)
         disk = stack.enter_context(released_and_open(plan.target.disk, on_action=note))
         old = old_partitions(disk)
         drop_partition_nodes(disk)
@@ -242,29 +242,12 @@ def _verify(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHe
             drive.verify(held, plan.config_drive.placement.start, plan.config_drive.image)
 
 
-def _erase_rivals(context: Context, plan: DeploymentPlan, held: RivalDisks) -> None:
-    if plan.rivals is None or not plan.rivals.rivals:
-        return
+def _erase_rivals(context: Context, plan: DeploymentPlan, held: HeldRivals) -> frozenset[str]:
+    """Give the PARTUUIDs of what could not be erased: the new system is complete all the same."""
+    if not plan.rivals.rivals:
+        return frozenset()
     with context.step(Step.RIVALS):
-        try:
-            erase_rivals(plan.rivals, held, context.reporter.note)
-        except DiskError as error:
-            # The new system is complete; it is not taken back because another disk fails.
-            context.reporter.warn(f"What other disks would boot instead is not all erased. {error}")
-
-
-def _enter_into_firmware(context: Context, plan: DeploymentPlan) -> None:
-    if plan.entry is None:
-        return
-    with context.step(Step.ENTRY):
-        try:
-            entry = make_entry(plan.entry, plan.target.disk.path, warn=context.reporter.warn)
-        except NoEntry as why:
-            context.reporter.warn(str(why))
-        except Exception as error:  # the disk is done, and starts by its fallback path
-            context.reporter.warn(str(NoEntry(_words(error).rstrip("."))))
-        else:
-            context.reporter.note(f"The firmware's boot entry is {entry_words(entry)}")
+        return held.erase(context.reporter.note, context.reporter.warn)
 
 
 def _activate(context: Context, disk: OpenDisk, held: HeldHead) -> None:
@@ -285,14 +268,8 @@ def _withdraw(context: Context, disk: OpenDisk, held: HeldHead, cause: BaseExcep
     try:
         held.withdraw()
     except Exception as error:
-        raise StillBootable(_words(cause), _words(error), disk_path=str(disk.path)) from cause
+        raise StillBootable(words_of(cause), words_of(error), disk_path=str(disk.path)) from cause
     context.reporter.tell(BootPrevented())
-
-
-def _words(error: BaseException) -> str:
-    # The text of an unforeseen error may hold anything, a secret as well.
-    known = isinstance(error, ExplainedError)
-    return str(error) if known else f"The agent has a defect ({type(error).__name__})."
 
 
 def _show_partitions(disk: OpenDisk) -> None:

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent import messages
-from agent.boot.boot_entry import EntryPlan, NoEntry, can_make_entries, entry_words, plan_entry
-from agent.boot.boot_plan import BootPlan, EndOfDisk, Server, plan_boot
+from agent.boot.boot_draft import EndOfDisk, Server
+from agent.boot.boot_entry import EntryPlan, NoEntry, by_itself, can_make_entries, entry_words, plan_entry
+from agent.boot.boot_plan import BootPlan, plan_boot
+from agent.boot.hand_over_menu import MESSAGE
 from agent.deployment.rival_disks import RivalPlan, plan_erasing
 from agent.deployment.rivals import describe_new_system, find_rivals
 from agent.deployment.target import Target
 from agent.errors import Refused
 from agent.fetch.digest import ChecksumKind
 from agent.firmware import Firmware
+from agent.images.errors import NotBootable
 from agent.images.image import Image
 from agent.images.inspect import Contents, look_inside, require_fit
 from agent.request import ssh_keys
@@ -26,6 +29,9 @@ from partitioning.errors import ExplainedError, NoRoom
 from partitioning.new_partition import Placement, place_at_end, require_removable
 from partitioning.table import Partition, PartitionTable
 
+_NO_WAY_TO_START = (
+    "Make room for the loader on the image's EFI system partition, or let boot entries be made."
+)
 _WARN_ABOVE = 1 << 41
 """Bytes: an MBR with 512-byte sectors addresses no more than 2 TiB."""
 
@@ -64,7 +70,7 @@ class DeploymentPlan:
     config_drive: ConfigDrivePlan | None
     boot: BootPlan
     entry: EntryPlan | None
-    rivals: RivalPlan | None
+    rivals: RivalPlan
     warnings: tuple[str, ...]
 
 
@@ -72,7 +78,7 @@ def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image)
     """Decide what will be written where, or raise the reason why not."""
     disk = target.disk
     require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
-    contents = look_inside(image, disk.sector_size)
+    contents = look_inside(image, disk.sector_size, makes_config_drive=request.wants_configdrive)
     _require_room_for_table(contents.table, disk)
     config_drive = _plan_config_drive(request, contents, disk)
     boot = plan_boot(image, contents, _server(request, target), _end_of_disk(config_drive))
@@ -91,7 +97,7 @@ def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image)
         config_drive=config_drive,
         boot=boot,
         entry=entry,
-        rivals=plan_erasing(rivals, new) if policy is Rivals.ERASE else None,
+        rivals=plan_erasing(rivals if policy is Rivals.ERASE else (), new),
         warnings=(
             *_table_warnings(contents.table, disk),
             *_drive_warnings(request, contents),
@@ -119,15 +125,15 @@ def _server(request: Request, target: Target) -> Server:
         disk_size=target.disk.size,
         asked_for=request.options.efi_bootloader_path,
         secure_boot=target.secure_boot,
-        has_entries=not target.disk.is_file and can_make_entries(),
+        has_entries=target.disk.is_of_server and can_make_entries(),
     )
 
 
 def _plan_entry(
     boot: BootPlan, table: PartitionTable, target: Target, policy: Rivals, erased: frozenset[str]
 ) -> tuple[EntryPlan | None, tuple[str, ...]]:
-    # A regular file belongs to no server, so no server is told of it.
-    if boot.loader is None or target.disk.is_file:
+    # Of a file or a loop device no firmware is told.
+    if boot.loader is None or not target.disk.is_of_server:
         return None, ()
     try:
         planned = plan_entry(
@@ -139,7 +145,9 @@ def _plan_entry(
             removes_astray=policy is Rivals.ERASE,
         )
     except NoEntry as why:
-        return None, (str(why),)
+        if boot.entry_only:
+            raise NotBootable(MESSAGE, detail=f"{boot.entry_only} {why}", hint=_NO_WAY_TO_START) from why
+        return None, (by_itself(why),)
     astray = [
         f"The boot entry {entry_words(each)} leads to a partition that no disk here has. If it is of no use"
         f" any more, remove it (efibootmgr -b {each.number} -B, or with options.rivals)."

@@ -9,7 +9,7 @@ def steps_of_plan(plan: DeploymentPlan, request: Request) -> tuple[Step, ...]:
     """Give those of the request's steps that there is something to do in."""
     needed = {
         Step.ESP: bool(plan.boot.writes),
-        Step.RIVALS: plan.rivals is not None and bool(plan.rivals.rivals),
+        Step.RIVALS: bool(plan.rivals.rivals),
         Step.ENTRY: plan.entry is not None,
     }
     return tuple(step for step in steps_of(request) if needed.get(step, True))

@@ -20,6 +20,7 @@ from partitioning.gpt import has_backup
 from partitioning.hardware_path import location_order
 from partitioning.old_partitions import ByteRange
 from partitioning.open_disk import OpenDisk, open_for_reading
+from partitioning.partition_nodes import partition_path
 from partitioning.signature_fields import FileSystem
 from partitioning.signatures import identify
 from partitioning.table import NoTable, Partition, PartitionTable, read_table
@@ -27,10 +28,14 @@ from partitioning.table import NoTable, Partition, PartitionTable, read_table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
-    """Something on another disk; ``extent`` (bytes) is what would be erased, None for what never is."""
+    """Something on another disk; ``extent`` (bytes) is what would be erased, None for what never is.
+
+    ``name`` is what people call it, ``device`` the path under which the kernel shows it.
+    """
 
     disk: Disk
     name: str
+    device: str
     trouble: str
     extent: ByteRange | None
     partuuid: str = ""
@@ -43,8 +48,8 @@ class Rival:
         if policy is Rivals.ERASE:
             return f"{self.name} {self.trouble} It is erased, as options.rivals says."
         return (
-            f"{self.name} {self.trouble} Erase it (wipefs -a, or with options.rivals), or take the disk"
-            " out before the server boots."
+            f"{self.name} {self.trouble} Erase it (wipefs -a {self.device}, or with options.rivals), or take"
+            " the disk out before the server boots."
         )
 
 
@@ -104,13 +109,17 @@ def find_rivals(new: NewSystem, others: Sequence[Disk]) -> tuple[Rival, ...]:
 
 
 def is_still_there(rival: Rival, opened: OpenDisk, new: NewSystem) -> bool:
-    """Tell whether what made it a rival still stands on its disk."""
+    """Tell whether what made it a rival that is erased still stands on its disk. Raises DiskError."""
     if rival.extent is None:
         return False
     start, size = rival.extent
-    return _trouble_of_file_system(RangeReader(opened, start, size), new) is not None
+    # Signatures are not found where the disk can not be read, which must not pass for their being gone.
+    opened.pread(min(size, _LOOKED_AT), start)
+    trouble = _trouble_of_file_system(RangeReader(opened, start, size), new)
+    return trouble is not None and trouble.is_certain
 
 
+_LOOKED_AT = 1 << 20
 _OTHER_PATHS = (IgnoredReason.SECOND_PATH, IgnoredReason.OFFLINE)
 
 
@@ -130,26 +139,33 @@ def _rivals_on(disk: Disk, opened: OpenDisk, new: NewSystem) -> Iterator[Rival]:
         if trouble is not None:
             # What its partitions are can not be told where a table is damaged: then nothing is erased.
             whole = (0, disk.size) if isinstance(error, NoTable) and not has_backup(opened) else None
-            yield _rival(disk, str(disk.path), trouble, whole)
+            yield _rival(disk, None, trouble, whole)
         return
     if new.firmware is Firmware.LEGACY and table.has_boot_code and _comes_first(disk, new):
-        yield Rival(disk=disk, name=str(disk.path), trouble=_BOOT_CODE, extent=None)
+        yield Rival(disk=disk, name=str(disk.path), device=str(disk.path), trouble=_BOOT_CODE, extent=None)
     for part in _readable(table):
         yield from _in_partition(disk, opened, part, new)
 
 
 def _in_partition(disk: Disk, opened: OpenDisk, part: Partition, new: NewSystem) -> Iterator[Rival]:
-    name = f"Partition {part.number} of {disk.path}"
     window = RangeReader(opened, part.start, part.size)
     if (trouble := _trouble_of_file_system(window, new)) is not None:
-        yield _rival(disk, name, trouble, (part.start, part.size), part.partuuid)
+        yield _rival(disk, part, trouble, (part.start, part.size))
     elif (text := _trouble_of_name(window, part, new)) is not None:
-        yield Rival(disk=disk, name=name, trouble=text, extent=None)
+        yield _rival(disk, part, _Trouble(text=text, is_certain=False), None)
 
 
-def _rival(disk: Disk, name: str, trouble: _Trouble, extent: ByteRange | None, partuuid: str = "") -> Rival:
-    doomed = extent if trouble.is_certain else None
-    return Rival(disk=disk, name=name, trouble=trouble.text, extent=doomed, partuuid=partuuid)
+def _rival(disk: Disk, part: Partition | None, trouble: _Trouble, extent: ByteRange | None) -> Rival:
+    # A medium that is write protected, as a virtual one, is there all the same.
+    erasable = trouble.is_certain and disk.ignored is not IgnoredReason.READ_ONLY
+    return Rival(
+        disk=disk,
+        name=f"Partition {part.number} of {disk.path}" if part else str(disk.path),
+        device=partition_path(disk.path, part.number) if part else str(disk.path),
+        trouble=trouble.text,
+        extent=extent if erasable else None,
+        partuuid=part.partuuid if part else "",
+    )
 
 
 def _trouble_of_file_system(reader: ByteReader, new: NewSystem) -> _Trouble | None:

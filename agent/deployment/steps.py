@@ -22,8 +22,8 @@ class Step(StrEnum):
     ESP = "esp"
     CONFIGDRIVE = "configdrive"
     VERIFY = "verify"
-    RIVALS = "rivals"
     ACTIVATE = "activate"
+    RIVALS = "rivals"
     ENTRY = "entry"
 
 
@@ -51,8 +51,8 @@ def words(step: Step, request: Request) -> StepWords:
         Step.ESP: StepWords("Adding what the firmware boots from", messages.NOT_MADE_BOOTABLE),
         Step.CONFIGDRIVE: StepWords("Writing the ConfigDrive", messages.NO_CONFIGDRIVE),
         Step.VERIFY: StepWords(_read_back_title(request)),
-        Step.RIVALS: StepWords("Erasing what other disks would boot instead"),
         Step.ACTIVATE: StepWords("Making the disk bootable", can_not_write),
+        Step.RIVALS: StepWords("Erasing what other disks would boot instead"),
         Step.ENTRY: StepWords("Making the firmware's boot entry"),
     }[step]
 

@@ -7,7 +7,7 @@ from agent.errors import Refused
 from agent.firmware import Firmware, firmware_for, running_firmware
 from agent.images.qemu_img import require_tools
 from agent.request.model import Request
-from partitioning.disk_paths import identity
+from partitioning.disk_paths import apart_from
 from partitioning.disk_selection import choose, disk_at
 from partitioning.disks import Disk
 from partitioning.group_config import GroupConfig, load
@@ -25,7 +25,8 @@ DEFAULT_CONFIG = Path("/etc/byoi-agent/disk-groups.toml")
 class Target:
     """The chosen disk, what has to be stopped to get hold of it, and the firmware that is to boot it.
 
-    ``others`` are all other disks of the server; none where the target is a regular file. ``secure_boot`` is
+    ``others`` are the disks of the server on which nothing of it stands; none where the target is not of the
+    server itself (a file, a loop device). ``secure_boot`` is
     what the firmware says of it, None where no UEFI firmware of this server is going to start the disk.
     """
 
@@ -62,35 +63,31 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         disk = choose(inventory, config, request.disk_group_id)
     refuse_if_in_use(disk)
     _refuse_reboot(request, disk)
-    firmware = firmware_for(request.options.boot_type, disk_is_file=disk.is_file)
+    firmware = firmware_for(request.options.boot_type, disk_is_of_server=disk.is_of_server)
     return Target(
         disk=disk,
         group_id=next((g.id for g in form_groups(inventory, config) if disk in g.disks), None),
         release=plan_release(disk),
         firmware=firmware,
-        others=tuple(other for other in inventory if not _is_same(other, disk)),
+        others=apart_from(disk, inventory) if disk.is_of_server else (),
         secure_boot=_secure_boot(disk, firmware),
         old_contents=old_contents(disk),
     )
 
 
 def _secure_boot(disk: Disk, firmware: Firmware | None) -> SecureBoot | None:
-    # A system that was started in legacy mode can not ask, and a regular file belongs to no server.
-    if disk.is_file or firmware is not Firmware.UEFI or running_firmware() is not Firmware.UEFI:
+    # A system that was started in legacy mode can not ask.
+    if not disk.is_of_server or firmware is not Firmware.UEFI or running_firmware() is not Firmware.UEFI:
         return None
     return read_secure_boot()
 
 
-def _is_same(one: Disk, other: Disk) -> bool:
-    """Tell whether both are the same disk, be it by another path."""
-    return one.devno == other.devno or (identity(one) is not None and identity(one) == identity(other))
-
-
 def _refuse_reboot(request: Request, disk: Disk) -> None:
-    if request.options.reboot and disk.is_file:
+    if request.options.reboot and not disk.is_of_server:
+        sort = "a regular file" if disk.is_file else "no disk of this server"
         raise Refused(
             "A deployment to a file does not reboot the server.",
-            detail=f"options.reboot is true, and {disk.path} is a regular file, which does not boot.",
+            detail=f"options.reboot is true, and {disk.path} is {sort}, which does not boot.",
             hint="Leave options.reboot out, or give --no-reboot.",
         )
 

@@ -17,7 +17,7 @@ from partitioning.uefi.names import fallback_path, runs_here, shown
 
 _SECTOR = 512
 _HEADERS = 4096
-_MOST_ESPS = 16
+_MOST_ESPS = 4
 """How many EFI system partitions are looked into; no sound image has more than a few."""
 
 

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from partitioning.command import CommandFailed, CommandTimedOut, Limits, OutputTooLong, as_nobody, run
 
@@ -25,11 +26,18 @@ _MOST_PRINTED = 4 << 20
 _BEGINNING_BLOCKS = 136
 # grub-mkconfig writes grub.cfg: on a separate /boot the path has no /boot, and Red Hat's directory is grub2.
 _DIRECTORIES = ("/boot/grub", "/boot/grub2", "/grub", "/grub2")
-_DEVICE = re.compile(r"^\t?(?:Device|Partition) ([^:\s]{1,200}): Filesystem type (\S{1,30}) ?(.*)$", re.ASCII)
+# GRUB sees Btrfs from its top level, and / of the system is a subvolume: Ubuntu's, Debian's, Fedora's. Not
+# openSUSE's: the paths in its menus are as its own GRUB reads them, from the default subvolume.
+_BTRFS_DIRECTORIES = (*_DIRECTORIES, "/@/boot/grub", "/@rootfs/boot/grub", "/root/boot/grub2")
+# What follows the type begins with a dash or, where there is neither a label nor a time, with a comma.
+_DEVICE = re.compile(
+    r"^\t?(?:Device|Partition) ([^:\s]{1,200}): Filesystem type ([^\s,]{1,30})(?: |, |$)(.*)$", re.ASCII
+)
 # Of blanks only: with line ends among them, a text of nothing else would take hours.
 _ENTRY = re.compile(r"^[ \t]*(?:menuentry|submenu)[ \t]", re.MULTILINE)
 _STARTS = re.compile(r"^[ \t]*(?:linux(?:16|efi)?|chainloader)[ \t]", re.MULTILINE)
 _UUID = re.compile(r"UUID ([0-9A-Fa-f-]{4,40})")
+_Look = TypeVar("_Look")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,26 +74,26 @@ def file_systems(fd: int) -> list[GrubFileSystem]:
     return [system for system in shown if system.device not in ("proc", "host")][:_MOST_PLACES]
 
 
-def in_time(systems: list[GrubFileSystem]) -> Iterator[GrubFileSystem]:
-    """Yield them one by one, for as long as that is reasonable. Raises CommandTimedOut."""
+def in_time(looks: list[_Look]) -> Iterator[_Look]:
+    """Yield what is to be looked at one by one, for as long as that is reasonable. Raises CommandTimedOut."""
     end = time.monotonic() + _MOST_SECONDS
-    for system in systems:
+    for look in looks:
         if time.monotonic() > end:
             raise CommandTimedOut(
                 "Looking into the image's file systems takes too long.",
-                detail=f"After {_MOST_SECONDS:.0f} s not all {len(systems)} of them had been looked into.",
+                detail=f"After {_MOST_SECONDS:.0f} s not all of them had been looked into.",
                 hint="Make the image with fewer file systems, or look at it with grub-fstest.",
             )
-        yield system
+        yield look
 
 
 def menus(fd: int, systems: list[GrubFileSystem]) -> Iterator[GrubMenu]:
     """Yield each grub.cfg that stands where a distribution puts it. Raises CommandError."""
-    for system in in_time(systems):
-        for directory in _DIRECTORIES:
-            text = _content(fd, f"({system.device}){directory}/grub.cfg")
-            if text is not None:
-                yield GrubMenu(file_system=system, directory=directory, text=text)
+    # The time is looked at before each run of the tool: on a hostile file system every one may take long.
+    for system, directory in in_time([(one, place) for one in systems for place in _directories(one)]):
+        text = _content(fd, f"({system.device}){directory}/grub.cfg")
+        if text is not None:
+            yield GrubMenu(file_system=system, directory=directory, text=text)
 
 
 def beginning(fd: int, system: GrubFileSystem) -> bytes:
@@ -96,6 +104,10 @@ def beginning(fd: int, system: GrubFileSystem) -> bytes:
 def file_in(fd: int, system: GrubFileSystem, path: str, *, most: int) -> bytes:
     """Give the content of a file of at most ``most`` bytes. Raises CommandError."""
     return _fstest(fd, "cat", f"({system.device}){path}", most=most)
+
+
+def _directories(system: GrubFileSystem) -> tuple[str, ...]:
+    return _BTRFS_DIRECTORIES if system.kind == "btrfs" else _DIRECTORIES
 
 
 def _file_system(match: re.Match[str]) -> GrubFileSystem:

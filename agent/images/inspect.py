@@ -20,7 +20,7 @@ from partitioning.errors import TableUnusable
 from partitioning.table import Partition, PartitionTable
 
 _MOST_PARTITIONS = 128
-"""How many partitions are looked into; a GPT made by anybody's tools has no more."""
+"""How many partitions may be there, all of which are looked into; what anybody's tools make has no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +89,11 @@ def require_fit(image_size: int, *, disk_size: int, disk_path: str) -> None:
         raise ImageLargerThanDisk(image_size=image_size, disk_size=disk_size, disk_path=disk_path)
 
 
-def look_inside(image: Image, sector_size: int) -> Contents:
+def look_inside(image: Image, sector_size: int, *, makes_config_drive: bool = True) -> Contents:
     """Read the table as a disk with ``sector_size`` will have it, and what stands in the partitions.
 
-    Raises NoUsableTable, and NotForSectorSize.
+    ``makes_config_drive``: one is made, in the place of the image's own where it has one. Raises
+    NoUsableTable, and NotForSectorSize.
     """
     try:
         table, made_for = table_for(image.reader, sector_size)
@@ -102,8 +103,10 @@ def look_inside(image: Image, sector_size: int) -> Contents:
             detail=f"{error.message} {error.detail}",
             hint=error.hint,
         ) from error
-    require_mountable(image, table, made_for)
+    _refuse_too_many(table)
     drives = _config_drives(image, table)
+    replaced = drives[0] if drives and makes_config_drive else None
+    require_mountable(image, table, made_for, ignoring=replaced)
     return Contents(
         table=table,
         made_for=made_for,
@@ -114,13 +117,19 @@ def look_inside(image: Image, sector_size: int) -> Contents:
     )
 
 
+def _refuse_too_many(table: PartitionTable) -> None:
+    if len(table.partitions) > _MOST_PARTITIONS:
+        raise NoUsableTable(
+            "The image's partition table can not be used.",
+            detail=f"It has {len(table.partitions)} partitions; {_MOST_PARTITIONS} are the most that are"
+            " looked into.",
+            hint="Make the image with fewer partitions.",
+        )
+
+
 def _config_drives(image: Image, table: PartitionTable) -> tuple[Partition, ...]:
     candidates = [part for part in table.partitions if not (part.is_extended or part.is_bios_boot)]
-    return tuple(
-        part
-        for part in candidates[:_MOST_PARTITIONS]
-        if is_config_drive(partition_window(image.reader, part))
-    )
+    return tuple(part for part in candidates if is_config_drive(partition_window(image.reader, part)))
 
 
 def _explained(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from agent.images.errors import NotForSectorSize
 from agent.images.image import Image
 from agent.images.partition_window import partition_window
 from agent.images.stacked_systems import beginnings_of_stacked
-from configdrive.find import is_config_drive
 from partitioning.block_size import fat_of_other_size, unusable_on
 from partitioning.byte_access import ByteReader
 from partitioning.convert_table import converted_view
@@ -40,15 +39,18 @@ def fats_to_remake(reader: ByteReader, table: PartitionTable, made_for: int) -> 
     )
 
 
-def require_mountable(image: Image, table: PartitionTable, made_for: int) -> None:
-    """Raise NotForSectorSize for a file system that can not be mounted on a disk with the table's sectors."""
+def require_mountable(
+    image: Image, table: PartitionTable, made_for: int, *, ignoring: Partition | None = None
+) -> None:
+    """Raise NotForSectorSize for a file system that can not be mounted on a disk with the table's sectors.
+
+    ``ignoring`` is a partition that is filled anew, or taken out.
+    """
     if made_for >= table.sector_size:
         return
     for part in table.partitions:
-        window = partition_window(image.reader, part)
-        # A ConfigDrive of the image's own is made anew, or taken out.
-        skipped = part.is_extended or is_config_drive(window)
-        why = None if skipped else unusable_on(window, table.sector_size)
+        skipped = part.is_extended or part == ignoring
+        why = None if skipped else unusable_on(partition_window(image.reader, part), table.sector_size)
         if why is not None:
             raise _not_mountable(f"Partition {part.number}: {why}", table.sector_size, made_for)
     for name, beginning in beginnings_of_stacked(image, table):

@@ -48,9 +48,14 @@ class FatEntry:
         """The short name as it is shown."""
         return self.short.text
 
+    @property
+    def folded_names(self) -> tuple[str, str]:
+        """The long and the short name as they are compared."""
+        return folded(self.name), folded(self.short_name)
+
     def matches(self, name: str) -> bool:
         """Tell whether ``name`` is the long or the short name, whatever the case."""
-        return folded(name) in (folded(self.name), folded(self.short_name))
+        return folded(name) in self.folded_names
 
 
 @dataclass(frozen=True, slots=True)

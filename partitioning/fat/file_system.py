@@ -1,24 +1,27 @@
 """A file system of the FAT family, read only: labels, directories, files.
 
 Section numbers are those of Microsoft's "FAT32 File System Specification", version 1.03. What is read may
-be hostile: every chain, directory and file has a bound, and whatever is malformed is a FatError.
+be hostile: every chain and file has a bound, so have all directories together, and whatever is malformed is a
+FatError.
 """
 
 from partitioning.byte_access import ByteReader
 from partitioning.fat.chain import ClusterReader
-from partitioning.fat.directory import FatEntry, LabelEntry, parse_directory
+from partitioning.fat.directories import Directories
+from partitioning.fat.directory import FatEntry
 from partitioning.fat.volume import FatError, fat_error, read_geometry
 
 __all__ = ["FatEntry", "FatError", "FatFileSystem"]
 
 
 class FatFileSystem:
-    """The file system that ``reader`` begins with."""
+    """The file system that ``reader`` begins with. Each directory is read once, and kept."""
 
     def __init__(self, reader: ByteReader) -> None:
         """Check the boot sector. Raises FatError when it is not that of a FAT file system."""
         self._geometry = read_geometry(reader)
         self._clusters = ClusterReader(reader, self._geometry)
+        self._directories = Directories(self._clusters)
 
     @property
     def bits(self) -> int:
@@ -34,10 +37,8 @@ class FatFileSystem:
     @property
     def label(self) -> str:
         """The label: the root directory's label entry, else the boot sector's field. Raises FatError."""
-        for found in parse_directory(self._root()):
-            if isinstance(found, LabelEntry):
-                return found.label
-        return self._geometry.label
+        found = self._directories.root().label
+        return self._geometry.label if found is None else found
 
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or directory at ``path``. Raises FatError."""
@@ -45,24 +46,27 @@ class FatFileSystem:
 
     def find(self, path: str) -> FatEntry | None:
         """Find what ``path`` names; ``/`` and ``\\`` separate, case does not matter. Raises FatError."""
-        entries: tuple[FatEntry, ...] = self._entries(self._root())
-        found: FatEntry | None = None
-        for name in _components(path):
-            if found is not None:
-                entries = self._children(found)
-            found = next((entry for entry in entries if entry.matches(name)), None)
-            if found is None:
-                return None
-        return found
+        trail = self._trail(path)
+        return trail[-1] if trail else None
+
+    def spelled(self, path: str) -> str | None:
+        """Give the path of the file or directory at ``path`` as the file system spells it.
+
+        Names are joined with ``/``, and none stands in front: that of the root is empty. None where there is
+        nothing. Raises FatError.
+        """
+        trail = self._trail(path)
+        return None if trail is None else "/".join(entry.name for entry in trail)
 
     def list(self, path: str = "/") -> tuple[FatEntry, ...]:
         """List a directory, without ``.`` and ``..``. Raises FatError when there is none at ``path``."""
         if not _components(path):
-            return self._entries(self._root())
+            return self._directories.root().entries
         found = self.find(path)
-        if found is None or not found.is_directory:
+        directory = None if found is None else self._directories.of(found)
+        if directory is None:
             raise fat_error(f"There is no directory {path!r}.")
-        return self._children(found)
+        return directory.entries
 
     def read(self, path: str, limit: int) -> bytes:
         """Read a whole file of at most ``limit`` bytes. Raises FatError: none there, too large, broken."""
@@ -80,19 +84,16 @@ class FatFileSystem:
             raise fat_error(f"There is no file {path!r}.")
         return self._clusters.content(found.first_cluster, min(length, found.size), path, set())
 
-    def _children(self, entry: FatEntry) -> tuple[FatEntry, ...]:
-        if not entry.is_directory:
-            return ()
-        # A ".." that leads to the root has cluster 0 (section 6.5).
-        if not entry.first_cluster:
-            return self._entries(self._root())
-        return self._entries(self._clusters.directory(entry.first_cluster, set()))
-
-    def _entries(self, raw: bytes) -> tuple[FatEntry, ...]:
-        return tuple(found for found in parse_directory(raw) if isinstance(found, FatEntry))
-
-    def _root(self) -> bytes:
-        return self._clusters.root(set())
+    def _trail(self, path: str) -> tuple[FatEntry, ...] | None:
+        """Give the entries from the root down to what ``path`` names, None where there is nothing."""
+        trail: list[FatEntry] = []
+        for name in _components(path):
+            directory = self._directories.of(trail[-1]) if trail else self._directories.root()
+            found = None if directory is None else directory.find(name)
+            if found is None:
+                return None
+            trail.append(found)
+        return tuple(trail)
 
 
 def _components(path: str) -> list[str]:

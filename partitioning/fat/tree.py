@@ -14,14 +14,13 @@ from partitioning.fat.directory import FatEntry, parse_directory
 from partitioning.fat.file_system import FatFileSystem
 from partitioning.fat.format import ARCHIVE, DEFAULT_TIMES, FatTimes
 from partitioning.fat.names import ShortName, can_stand
-from partitioning.fat.volume import fat_error, read_geometry
+from partitioning.fat.volume import TAKE_OUT, fat_error, read_geometry
 
 # Far more than any ESP or /boot has. The longest path is four times what Windows takes (260 characters).
 _MOST_NODES = 20_000
 _MOST_DEPTH = 32
 _LONGEST_PATH = 1040
 _MOST_DIRECTORY_BYTES = 32 << 20
-_TAKE_OUT = "Take out of the file system what is not needed there."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +113,7 @@ class _TreeReader:
     def _directory(self, raw: bytes, path: str, depth: int) -> tuple[FatNode, ...]:
         self._directory_bytes += len(raw)
         if self._directory_bytes > _MOST_DIRECTORY_BYTES:
-            raise fat_error(f"The directories take more than {_MOST_DIRECTORY_BYTES} bytes.", hint=_TAKE_OUT)
+            raise fat_error(f"The directories take more than {_MOST_DIRECTORY_BYTES} bytes.", hint=TAKE_OUT)
         if depth > _MOST_DEPTH:
             raise fat_error(f"The directories stand more than {_MOST_DEPTH} deep in one another.")
         entries = (found for found in parse_directory(raw) if isinstance(found, FatEntry))
@@ -123,7 +122,7 @@ class _TreeReader:
     def _node(self, entry: FatEntry, path: str, depth: int) -> FatNode:
         self._nodes += 1
         if self._nodes > _MOST_NODES:
-            raise fat_error(f"There are more than {_MOST_NODES} files and directories.", hint=_TAKE_OUT)
+            raise fat_error(f"There are more than {_MOST_NODES} files and directories.", hint=TAKE_OUT)
         if len(path) > _LONGEST_PATH:
             raise fat_error(f"A path has more than {_LONGEST_PATH} characters.")
         if entry.is_directory:
@@ -147,9 +146,7 @@ class _TreeReader:
     def _content(self, entry: FatEntry, path: str) -> bytes:
         self._content_bytes += entry.size
         if self._content_bytes > self._limit:
-            raise fat_error(
-                f"The files have more than the {self._limit} bytes that are read.", hint=_TAKE_OUT
-            )
+            raise fat_error(f"The files have more than the {self._limit} bytes that are read.", hint=TAKE_OUT)
         return self._clusters.content(entry.first_cluster, entry.size, path, self._seen)
 
 

@@ -53,6 +53,7 @@ class Geometry:
         return self.data_start + (cluster - 2) * self.cluster_size
 
 
+TAKE_OUT = "Take out of the file system what is not needed there."
 _CHECK_IT = "Check the file system in the image with fsck.fat -n, and make it again if it is damaged."
 
 

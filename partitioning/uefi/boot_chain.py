@@ -18,6 +18,11 @@ from partitioning.uefi.secure_boot import SecureBoot, SecureBootState
 from partitioning.uefi.shim import vendor_allowed, vendor_forbidden, vendor_section
 from partitioning.uefi.signature_lists import NOTHING
 
+_MOK_UNSEEN = (
+    "a key enrolled by the machine's owner (MOK) can not be seen here, as this system was not started by a"
+    " shim"
+)
+
 
 class Role(StrEnum):
     """A program's place in the chain, as a message calls it."""
@@ -53,7 +58,8 @@ class StageVerdict:
 class ChainVerdict:
     """What would happen to the chain, and to each stage that was looked at, in the order of the chain.
 
-    ``reason`` is one sentence, empty where the chain is accepted.
+    What comes after a stage that would be refused is not looked at. ``reason`` is one sentence, empty where
+    the chain is accepted.
     """
 
     outcome: Outcome
@@ -73,8 +79,8 @@ class _Shim:
 def check_chain(secure_boot: SecureBoot, stages: Sequence[Stage]) -> ChainVerdict:
     """Tell whether the stages, in the order in which they start each other, would start; nothing is raised.
 
-    A stage that is not known is left out. The first refusal is the reason given, else the first thing that
-    can not be told.
+    A stage that is not known is left out. A refusal is the reason given, else the first thing that can not
+    be told.
     """
     if secure_boot.state is SecureBootState.OFF:
         return ChainVerdict(outcome=Outcome.ACCEPTED, reason="")
@@ -116,6 +122,9 @@ def _verdicts(secure_boot: SecureBoot, stages: Sequence[Stage]) -> list[StageVer
             _checked_by_shim(secure_boot, shim, stage) if shim else _checked_by_firmware(secure_boot, stage)
         )
         found.append(StageVerdict(stage=stage, verdict=verdict))
+        # Nothing starts what comes after it, and many signatures cost many runs of openssl.
+        if verdict.outcome is Outcome.REFUSED:
+            break
         shim = shim or _as_shim(secure_boot, stage)
     return found
 
@@ -133,7 +142,8 @@ def _checked_by_shim(secure_boot: SecureBoot, shim: _Shim, stage: Stage) -> Verd
     if not secure_boot.shim_verifies:
         return Verdict(outcome=Outcome.ACCEPTED, reason="the owner has switched the shim's checks off")
     verdict = accepted(stage.data, shim.trust)
-    if verdict.outcome is not Outcome.ACCEPTED or not shim.knows_sbat:
+    # Where the signature leaves the answer open, SBAT may still refuse.
+    if verdict.outcome is Outcome.REFUSED or not shim.knows_sbat:
         return verdict
     image = parse_pe(stage.data)
     if stage.role is not Role.KERNEL and image.section(sbat.SECTION) is None:
@@ -184,11 +194,12 @@ def _shim_trust(secure_boot: SecureBoot, section: bytes) -> Trust:
         allowed=(
             TrustList(owner="the shim", name="vendor certificate", lists=vendor_allowed(section)),
             TrustList(owner="the firmware", name="db", lists=secure_boot.db or NOTHING),
-            TrustList(owner=owner, name="MOK", lists=secure_boot.mok),
+            TrustList(owner=owner, name="MOK", lists=secure_boot.mok or NOTHING),
         ),
         forbidden=(
             TrustList(owner="the firmware", name="dbx", lists=secure_boot.dbx or NOTHING),
             TrustList(owner="the shim", name="vendor dbx", lists=vendor_forbidden(section)),
-            TrustList(owner=owner, name="MOKX", lists=secure_boot.mok_forbidden),
+            TrustList(owner=owner, name="MOKX", lists=secure_boot.mok_forbidden or NOTHING),
         ),
+        unseen=_MOK_UNSEEN if secure_boot.mok is None else "",
     )

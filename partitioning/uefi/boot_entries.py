@@ -11,11 +11,11 @@ from pathlib import Path
 
 from partitioning.command import available, run
 from partitioning.uefi.names import shown
-from partitioning.uefi.variables import EFIVARS, variables_visible
+from partitioning.uefi.variables import EFIVARS, is_read_only, variables_visible
 
 TOOL = "efibootmgr"
 
-_TIMEOUT = 60.0
+_TIMEOUT = 30.0
 _ENTRY = re.compile(r"^Boot([0-9A-F]{4})(\*| ) ?([^\t]*)(?:\t(.*))?$")
 # Section 10.3.5.1: the number, the sort of table, and the GUID or the MBR's disk signature.
 _GPT_PARTITION = re.compile(r"HD\(\d+,GPT,([0-9a-fA-F-]{36})[,)]")
@@ -54,6 +54,8 @@ def why_unchangeable() -> str | None:
     """Give the reason why the firmware's entries can not be changed here; None where they can."""
     if not variables_visible():
         return f"the firmware's variables are not to be seen in {EFIVARS}"
+    if is_read_only():
+        return f"{EFIVARS} is mounted read-only"
     return None if available(TOOL) else f"{TOOL} is not installed"
 
 

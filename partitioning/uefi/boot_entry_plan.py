@@ -30,11 +30,15 @@ class Partuuids:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryChanges:
-    """What is removed, what leads to no partition that can be seen, what stays in front of the new one."""
+    """What is removed, what leads to no partition that can be seen, what stays in front of the new one.
+
+    ``unseen`` are those of the removed that lead to no partition that can be seen.
+    """
 
     removed: tuple[BootEntry, ...]
     astray: tuple[BootEntry, ...]
     ahead: tuple[str, ...]
+    unseen: tuple[BootEntry, ...] = ()
 
 
 def plan_changes(
@@ -43,8 +47,8 @@ def plan_changes(
     """Decide what becomes of the entries there are when one with ``own_label`` is added.
 
     What leads to a partition that is overwritten goes, and so does an entry with ``own_label``, unless its
-    partition is on another disk. One whose partition nobody sees may be for a disk that is not plugged in or
-    has no driver here: it goes only where ``removes_astray`` says so, and every disk could be read.
+    partition is on another disk only. One whose partition nobody sees may be for a disk that is not plugged
+    in or has no driver here: it goes only where ``removes_astray`` says so, and every disk could be read.
 
     The new one comes first, with one exception: where this system was started by a network entry and such
     ones stood first, they stay there. Whoever starts servers over the network decides at each boot what
@@ -52,9 +56,13 @@ def plan_changes(
     """
     surely = [entry for entry in have.entries if _goes(entry, partuuids, own_label)]
     astray = [entry for entry in have.entries if entry not in surely and _is_astray(entry, partuuids)]
-    if removes_astray and partuuids.complete:
-        surely, astray = [entry for entry in have.entries if entry in surely or entry in astray], []
-    return EntryChanges(removed=tuple(surely), astray=tuple(astray), ahead=_network_first(have))
+    unseen = astray if removes_astray and partuuids.complete else []
+    return EntryChanges(
+        removed=tuple(entry for entry in have.entries if entry in surely or entry in unseen),
+        astray=tuple(entry for entry in astray if entry not in unseen),
+        ahead=_network_first(have),
+        unseen=tuple(unseen),
+    )
 
 
 def new_order(order: Iterable[str], *, new: str, ahead: Collection[str]) -> tuple[str, ...]:
@@ -88,10 +96,11 @@ def _on_disk(opened: OpenDisk) -> list[str]:
 
 
 def _goes(entry: BootEntry, partuuids: Partuuids, own_label: str) -> bool:
+    if entry.label == own_label:
+        # What another disk shares with the new system, firmware can not tell apart either.
+        return entry.partuuid in partuuids.new or entry.partuuid not in partuuids.elsewhere
     if entry.partuuid in partuuids.elsewhere:
         return False
-    if entry.label == own_label:
-        return True
     return entry.partuuid in partuuids.gone and entry.partuuid not in partuuids.new
 
 

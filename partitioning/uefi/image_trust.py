@@ -38,11 +38,16 @@ class TrustList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Whom somebody trusts, and what he forbids. ``judge`` is how a message calls him."""
+    """Whom somebody trusts, and what he forbids. ``judge`` is how a message calls him.
+
+    ``unseen`` is a clause about certificates that he may trust as well and that can not be seen here, empty
+    where all are known.
+    """
 
     judge: str
     allowed: tuple[TrustList, ...]
     forbidden: tuple[TrustList, ...]
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,8 @@ def is_signed(data: bytes) -> bool:
 def accepted(data: bytes, trust: Trust) -> Verdict:
     """Tell whether ``trust`` lets a program run; nothing is raised.
 
-    The outcome is UNKNOWN where a signature can not be read, or openssl is missing or fails.
+    The outcome is UNKNOWN where a signature can not be read, where openssl is missing or fails, and where
+    the program is signed by nobody who is known to be trusted, while others may be.
     """
     try:
         program = _read(data)
@@ -120,7 +126,13 @@ def _judge(program: _Program, trust: Trust) -> Verdict:
         return _accepted(f"it is signed under {certificate!r}, which {found.owner} trusts ({found.name})")
     if program.unreadable:
         return _unknown(f"one of its signatures can not be read here ({program.unreadable})")
+    return _by_nobody_trusted(program, trust)
+
+
+def _by_nobody_trusted(program: _Program, trust: Trust) -> Verdict:
     signers = " and ".join(f"{one.signer!r} (certified by {one.issuer!r})" for one in program.signatures)
+    if trust.unseen:
+        return _unknown(f"it is signed, but by nobody who is known to be trusted: {signers}; {trust.unseen}")
     return _refused(f"it is signed, but by nobody {trust.judge} trusts: {signers}")
 
 

@@ -34,15 +34,16 @@ class SecureBoot:
     """What the firmware says, and what the shim that started this system adds.
 
     ``db`` and ``dbx`` are None where they can not be read. ``mok`` and ``mok_forbidden`` are the machine
-    owner's lists; the shim that made them visible adds what is built into it. ``shim_verifies`` is False
+    owner's lists, None where they can not be read either, or no shim shows them: only one that started this
+    system does (MokVars.txt in its source), and it adds what is built into it. ``shim_verifies`` is False
     where the owner has switched a shim's checks off. ``sbat_level`` is None where no shim shows one.
     """
 
     state: SecureBootState
     db: SignatureLists | None = None
     dbx: SignatureLists | None = None
-    mok: SignatureLists = NOTHING
-    mok_forbidden: SignatureLists = NOTHING
+    mok: SignatureLists | None = None
+    mok_forbidden: SignatureLists | None = None
     shim_verifies: bool = True
     sbat_level: SbatLevel | None = None
 
@@ -57,10 +58,10 @@ def read_secure_boot(root: Path = EFIVARS) -> SecureBoot:
     level = _data("SbatLevelRT", SHIM, root)
     return SecureBoot(
         state=_state(root),
-        db=_lists("db", IMAGE_SECURITY, root),
-        dbx=_lists("dbx", IMAGE_SECURITY, root),
-        mok=_lists("MokListRT", SHIM, root) or NOTHING,
-        mok_forbidden=_lists("MokListXRT", SHIM, root) or NOTHING,
+        db=_lists("db", IMAGE_SECURITY, root, missing=NOTHING),
+        dbx=_lists("dbx", IMAGE_SECURITY, root, missing=NOTHING),
+        mok=_lists("MokListRT", SHIM, root, missing=None),
+        mok_forbidden=_lists("MokListXRT", SHIM, root, missing=None),
         shim_verifies=_flag("MokSBStateRT", SHIM, root) is not True,
         sbat_level=parse_level(level) if level else None,
     )
@@ -86,8 +87,9 @@ def _data(name: str, vendor: UUID, root: Path) -> bytes:
         return b""
 
 
-def _lists(name: str, vendor: UUID, root: Path) -> SignatureLists | None:
+def _lists(name: str, vendor: UUID, root: Path, *, missing: SignatureLists | None) -> SignatureLists | None:
     try:
-        return parse_signature_lists(read_variable(name, vendor, root) or b"")
+        data = read_variable(name, vendor, root)
     except VariableUnreadable:
         return None
+    return missing if data is None else parse_signature_lists(data)

@@ -20,12 +20,6 @@ def is_shim(data: bytes) -> bool:
     return vendor_section(parse_pe(data)) is not None
 
 
-def vendor_certificates(data: bytes) -> tuple[bytes, ...]:
-    """Give the certificates (DER) that a shim trusts, nothing for another program. Raises PeMalformed."""
-    section = vendor_section(parse_pe(data))
-    return vendor_allowed(section).certificates if section else ()
-
-
 def vendor_section(image: PeImage) -> bytes | None:
     """Give the section that makes a program a shim."""
     return image.section(*_SECTION_NAMES)

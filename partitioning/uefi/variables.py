@@ -4,6 +4,7 @@ A variable is the file NAME-GUID; its first 4 bytes are the attributes, the data
 Documentation/filesystems/efivarfs.rst).
 """
 
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -30,6 +31,14 @@ def variables_visible(root: Path = EFIVARS) -> bool:
     """Tell whether the firmware's variables can be seen at all: efivarfs is mounted and not empty."""
     try:
         return any(root.iterdir())
+    except OSError:
+        return False
+
+
+def is_read_only(root: Path = EFIVARS) -> bool:
+    """Tell whether the file system with the variables is mounted so that none can be changed."""
+    try:
+        return bool(os.statvfs(root).f_flag & os.ST_RDONLY)
     except OSError:
         return False
 

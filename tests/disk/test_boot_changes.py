@@ -223,6 +223,26 @@ def test_a_file_system_that_can_not_be_mounted_there(
     assert f"Partition 1: {reason}" in ended.status["detail"]
 
 
+@pytest.mark.parametrize("enable", [True, False])
+def test_a_config_drive_of_the_images_own_that_can_not_be_mounted_there(
+    uefi: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path, enable: bool
+) -> None:
+    raw = gpt_image(tmp_path / "image.raw", size=120 * MIB)
+    tool("sgdisk", "-d", "1", "-n", "2:73728:+8M", "-t", "2:8300", "-n", "1:90112:0", raw)
+    (tmp_path / "drive").mkdir()
+    tool("xorriso", "-as", "mkisofs", "-V", "config-2", "-o", tmp_path / "drive.iso", tmp_path / "drive")
+    put(raw, 36 * MIB, (tmp_path / "drive.iso").read_bytes())
+    request = request_for(
+        serve(server, raw),
+        disk,
+        "raw",
+        configdrive={**CONFIGDRIVE, "enable": enable},
+        options={"bootType": "uefi", "sectorSize": 4096},
+    )
+    # It is replaced by one that can be mounted, or would be of no use to the system.
+    assert uefi.deploy(request).code == (0 if enable else 3)
+
+
 def test_a_table_that_can_not_be_rewritten(
     uefi: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path
 ) -> None:
@@ -322,7 +342,8 @@ def test_a_file_that_is_no_program_is_no_loader(
     with unchanged(disk):
         ended = uefi.deploy(request_for(serve(server, raw), disk, "raw", options={"bootType": "uefi"}))
     assert ended.code == 3
-    assert "none for this machine at a usual place: \\EFI\\BOOT\\BOOTX64.EFI" in ended.status["detail"]
+    detail = ended.status["detail"]
+    assert "at a usual place, with what it starts beside it: \\EFI\\BOOT\\BOOTX64.EFI." in detail
 
 
 def test_an_esp_is_added_beside_a_config_drive_of_the_images_own(deploy: Deploy, tmp_path: Path) -> None:

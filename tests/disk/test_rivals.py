@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from agent.deployment.rival_disks import erase_rivals, hold_rival_disks, plan_erasing
+from agent.deployment.rival_disks import HeldRivals, hold_rivals, plan_erasing
 from agent.deployment.rivals import Rival, describe_new_system, find_rivals
 from agent.fetch.spool import Spool
 from agent.firmware import Firmware
 from agent.images.image import raw_image
 from agent.request.model import Rivals
-from partitioning.disks import file_disk
+from partitioning.disks import IgnoredReason, file_disk
+from partitioning.errors import DiskReadError, DiskWriteError
+from partitioning.open_disk import OpenDisk
 from partitioning.table import read_table
 from partitioning.wipe import MARGIN
 from tests.agent_process import CONFIGDRIVE, Agent, digest, request_for
@@ -62,7 +64,8 @@ def test_both_kinds_are_named(image_file: Path, other: Path) -> None:
     uuid = tool("blkid", "-p", "-O", str(ROOT_START), "-s", "UUID", "-o", "value", image_file).strip()
     assert [f"Partition 1 of {other}" in text and uuid in text for text in texts].count(True) == 1
     assert [f"Partition 2 of {other} is labelled config-2" in text for text in texts].count(True) == 1
-    assert all("options.rivals" in text for text in texts if f"has the UUID {uuid}" in text)
+    advised = [text for text in texts if f"has the UUID {uuid}" in text]
+    assert all(f"wipefs -a {other}1, or with options.rivals" in text for text in advised)
     assert digest(other) == before
 
 
@@ -166,6 +169,102 @@ def test_a_label_of_the_image_is_named_and_never_erased(tmp_path: Path) -> None:
     assert [rival.extent for rival in named] == [None]
 
 
+def refuse(text: str) -> None:
+    raise AssertionError(text)
+
+
+def held_rivals(image_file: Path, other: Path, stack: ExitStack) -> tuple[HeldRivals, tuple[Rival, ...]]:
+    """Hold what would be erased from ``other``."""
+    with Spool() as spool:
+        spool.append(image_file.read_bytes())
+        image = raw_image(fd=spool.fd, file_size=spool.size, reader=spool)
+        new = describe_new_system(
+            image, read_table(spool, 512), file_disk(image_file), firmware=None, has_config_drive=True
+        )
+    plan = plan_erasing(rivals_of(image_file, other), new)
+    return hold_rivals(plan, stack, lambda _: None), plan.rivals
+
+
+def test_what_went_with_the_wipe_of_the_chosen_disk_is_left_alone(image_file: Path, other: Path) -> None:
+    deployed = other.read_bytes()
+    warnings: list[str] = []
+    with ExitStack() as stack:
+        held, rivals = held_rivals(image_file, other, stack)
+        # What a wipe and a deployment do to it when it is the chosen disk over another path.
+        other.write_bytes(bytes(len(deployed)))
+        held.forget_what_went(warnings.append)
+        other.write_bytes(deployed)
+        assert held.erase(refuse, refuse) == frozenset()
+    assert len(warnings) == len(rivals) >= 2
+    assert all("another path" in warning for warning in warnings)
+    assert other.read_bytes() == deployed
+
+
+def test_one_that_can_not_be_erased_is_named_and_the_rest_goes_on(
+    image_file: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    notes: list[str] = []
+    with ExitStack() as stack:
+        held, rivals = held_rivals(image_file, other, stack)
+        broken = rivals[0].extent
+        assert broken is not None
+        zero = OpenDisk.zero
+
+        def failing(disk: OpenDisk, offset: int, length: int) -> None:
+            if offset == broken[0]:
+                raise DiskWriteError("Writing failed.", detail="Input/output error.", hint="h")
+            zero(disk, offset, length)
+
+        monkeypatch.setattr(OpenDisk, "zero", failing)
+        left = held.erase(notes.append, warnings.append)
+    assert left == {rivals[0].partuuid}
+    assert len(notes) == len(rivals) - 1
+    (warning,) = warnings
+    assert warning.startswith(f"{rivals[0].name} could not be erased")
+    assert "Input/output error" in warning
+
+
+def test_one_that_can_not_be_read_again_is_told_of(
+    image_file: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    before = other.read_bytes()
+
+    def failing(_disk: OpenDisk, _length: int, _offset: int) -> bytes:
+        raise DiskReadError("Reading failed.", detail="Input/output error.", hint="h")
+
+    with ExitStack() as stack:
+        held, rivals = held_rivals(image_file, other, stack)
+        monkeypatch.setattr(OpenDisk, "pread", failing)
+        assert held.erase(refuse, warnings.append) == {rival.partuuid for rival in rivals}
+    assert len(warnings) == len(rivals)
+    assert other.read_bytes() == before
+
+
+def test_a_medium_that_can_not_be_written_to_is_only_warned_of(image_file: Path, other: Path) -> None:
+    with Spool() as spool:
+        spool.append(image_file.read_bytes())
+        image = raw_image(fd=spool.fd, file_size=spool.size, reader=spool)
+        new = describe_new_system(
+            image, read_table(spool, 512), file_disk(image_file), firmware=None, has_config_drive=True
+        )
+    found = find_rivals(new, [replace(file_disk(other), ignored=IgnoredReason.READ_ONLY)])
+    assert found
+    assert {rival.extent for rival in found} == {None}
+
+
+@pytest.mark.parametrize("kind", ["luks", "swap"])
+def test_what_cloud_init_can_not_read_is_no_config_drive(image_file: Path, tmp_path: Path, kind: str) -> None:
+    other = random_file(tmp_path / "other", 32 * MIB)
+    if kind == "swap":
+        tool("mkswap", "-L", "config-2", other)
+    else:
+        # Magic, version 2, and the label at byte 24 (LUKS2 on-disk format, section 2.1).
+        put(other, 0, b"LUKS\xba\xbe\0\x02" + bytes(16) + b"config-2".ljust(48, b"\0"))
+    assert rivals_of(image_file, other) == ()
+
+
 def test_what_is_erased_is_no_rival_any_more_and_all_else_stays(image_file: Path, other: Path) -> None:
     before = other.read_bytes()
     rivals = rivals_of(image_file, other)
@@ -180,9 +279,10 @@ def test_what_is_erased_is_no_rival_any_more_and_all_else_stays(image_file: Path
     plan = plan_erasing(rivals, new)
     notes: list[str] = []
     with ExitStack() as stack:
-        held = hold_rival_disks(plan, stack, lambda _: None)
+        held = hold_rivals(plan, stack, lambda _: None)
+        held.forget_what_went(refuse)
         assert other.read_bytes() == before
-        erase_rivals(plan, held, notes.append)
+        assert held.erase(notes.append, refuse) == frozenset()
     assert len(notes) == len(doomed)
     assert not [rival for rival in rivals_of(image_file, other) if rival.extent is not None]
     after = other.read_bytes()

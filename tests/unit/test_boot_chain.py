@@ -7,6 +7,7 @@ import pytest
 
 from partitioning.uefi.boot_chain import ChainVerdict, Role, Stage, check_chain
 from partitioning.uefi.image_trust import Outcome
+from partitioning.uefi.pe_image import parse_pe
 from partitioning.uefi.sbat import parse_level
 from partitioning.uefi.secure_boot import SecureBoot, SecureBootState
 from partitioning.uefi.signature_lists import NOTHING, SignatureLists
@@ -55,7 +56,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 @pytest.fixture(scope="module")
 def secure_boot(keys: Keys) -> SecureBoot:
     db = SignatureLists(certificates=(keys.firmware.der,))
-    return SecureBoot(state=SecureBootState.ON, db=db, dbx=NOTHING)
+    return SecureBoot(state=SecureBootState.ON, db=db, dbx=NOTHING, mok=NOTHING, mok_forbidden=NOTHING)
 
 
 @pytest.fixture(scope="module")
@@ -99,18 +100,14 @@ def test_what_the_vendor_signed_does_not_start_without_the_shim(
     secure_boot: SecureBoot, grub: bytes, kernel: bytes
 ) -> None:
     verdict = chain(secure_boot, grub, b"", kernel)
-    assert [one.verdict.outcome for one in verdict.stages] == [Outcome.REFUSED, Outcome.REFUSED]
+    assert [one.verdict.outcome for one in verdict.stages] == [Outcome.REFUSED]
     assert "the loader" in verdict.reason
     assert "by nobody the firmware trusts: 'Vendor'" in verdict.reason
 
 
-def test_the_first_refusal_is_the_reason(keys: Keys, secure_boot: SecureBoot, kernel: bytes) -> None:
+def test_what_comes_after_the_first_refusal_is_not_looked_at(keys: Keys, secure_boot: SecureBoot) -> None:
     verdict = chain(secure_boot, keys.shim(), GRUB, KERNEL)
-    assert [one.verdict.outcome for one in verdict.stages] == [
-        Outcome.ACCEPTED,
-        Outcome.REFUSED,
-        Outcome.REFUSED,
-    ]
+    assert [one.verdict.outcome for one in verdict.stages] == [Outcome.ACCEPTED, Outcome.REFUSED]
     assert verdict.reason == (
         "Secure Boot is on, and the second-stage loader \\EFI\\BOOT\\grubx64.efi would be refused:"
         " it is not signed."
@@ -128,6 +125,38 @@ def test_a_kernel_of_ones_own_needs_a_key_of_the_owner(
     assert chain(replace(secure_boot, mok=mok), keys.shim(), grub, own).outcome is Outcome.ACCEPTED
     # The firmware itself does not know the owner's keys.
     assert chain(replace(secure_boot, mok=mok), own).outcome is Outcome.REFUSED
+
+
+def test_what_only_an_owners_key_could_allow_is_not_known_where_no_such_key_can_be_seen(
+    keys: Keys, secure_boot: SecureBoot, grub: bytes, kernel: bytes
+) -> None:
+    unseen = replace(secure_boot, mok=None, mok_forbidden=None)
+    verdict = chain(unseen, keys.shim(), grub, keys.sign(KERNEL, keys.owner))
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.reason == (
+        "Secure Boot is on, and whether the kernel /boot/vmlinuz would be accepted can not be told: it is"
+        " signed, but by nobody who is known to be trusted: 'Owner' (certified by 'Owner'); a key enrolled by"
+        " the machine's owner (MOK) can not be seen here, as this system was not started by a shim."
+    )
+    assert chain(unseen, keys.shim(), grub, kernel).outcome is Outcome.ACCEPTED
+
+
+def test_what_no_key_of_the_owner_could_allow_is_refused_where_none_can_be_seen(
+    keys: Keys, secure_boot: SecureBoot
+) -> None:
+    unseen = replace(secure_boot, mok=None, mok_forbidden=None)
+    own = keys.sign(GRUB, keys.owner)
+    changed = bytearray(own)
+    changed[parse_pe(own).sections[0].offset] ^= 1
+    assert "it is not signed" in chain(unseen, keys.shim(), GRUB).reason
+    assert "it is signed, but by nobody the firmware trusts: 'Owner'" in chain(unseen, own).reason
+    assert "over other content" in chain(unseen, keys.shim(), bytes(changed)).reason
+    dbx = SignatureLists(certificates=(keys.owner.der,))
+    assert "firmware forbids all" in chain(replace(unseen, dbx=dbx), keys.shim(), own).reason
+    level = parse_level(sbat_level("2025021800", grub=6))
+    assert "its grub is of generation 5" in chain(replace(unseen, sbat_level=level), keys.shim(), own).reason
+    kernel = keys.sign(KERNEL, keys.owner)
+    assert "it has no section .sbat" in chain(unseen, keys.shim(), kernel).reason
 
 
 def test_what_the_firmware_trusts_starts_behind_a_shim_too(keys: Keys, secure_boot: SecureBoot) -> None:

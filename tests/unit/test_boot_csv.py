@@ -44,6 +44,20 @@ def test_what_makes_no_sense_is_passed_over(data: bytes) -> None:
     assert loaders_of(data) == []
 
 
+@pytest.mark.parametrize(
+    "fields",
+    ["shim\x1b[2J.efi,x,,", "shim\0.efi,x,,", "a.efi,x,quiet\0splash,", "a.efi,x,\x1b[2J,", "a.efi,x,a\tb,"],
+    ids=["ESC in the name", "NUL in the name", "NUL in the arguments", "ESC in the arguments", "tab"],
+)
+def test_a_line_with_letters_that_can_not_be_printed_is_passed_over(fields: str) -> None:
+    assert loaders_of(f"{fields}\n{DEBIAN}".encode("utf-16-le")) == [NamedLoader("shimx64.efi")]
+
+
+def test_a_label_and_a_comment_may_have_any_letters() -> None:
+    text = "shimx64.efi,\x1b[2J,quiet,\x07\n"
+    assert loaders_of(text.encode("utf-16-le")) == [NamedLoader("shimx64.efi", "quiet")]
+
+
 def test_no_more_lines_than_make_sense() -> None:
     assert len(loaders_of(("a.efi\n" * 10_000).encode("utf-16-le"))) == 16
 

@@ -56,6 +56,7 @@ def entry(number: str, label: str, partuuid: str | None, path: str = "") -> Boot
 
 OURS = entry("0001", "byoi-agent", "old")
 OURS_ELSEWHERE = entry("0002", "byoi-agent", "other")
+OURS_ON_BOTH = entry("000A", "byoi-agent", "new-and-other")
 GONE = entry("0003", "debian", "old")
 STALE = entry("0004", "windows", "nowhere")
 KEPT = entry("0005", "debian", "other")
@@ -63,13 +64,13 @@ SAME = entry("0006", "debian", "new")
 SETUP = entry("0007", "UiApp", None)
 PXE = entry("0008", "PXE", None, "MAC(525400123456,1)/IPv4(0.0.0.0,0,0)")
 HTTP = entry("0009", "HTTP", None, "MAC(525400123456,1)/IPv6()/Uri()")
-ALL = (OURS, OURS_ELSEWHERE, GONE, STALE, KEPT, SAME, SETUP, PXE, HTTP)
+ALL = (OURS, OURS_ELSEWHERE, OURS_ON_BOTH, GONE, STALE, KEPT, SAME, SETUP, PXE, HTTP)
 
 
 def planned(*, complete: bool = True, removes_astray: bool = False) -> EntryChanges:
     partuuids = Partuuids(
-        new=frozenset({"new"}),
-        elsewhere=frozenset({"other"}),
+        new=frozenset({"new", "new-and-other"}),
+        elsewhere=frozenset({"other", "new-and-other"}),
         gone=frozenset({"old", "new"}),
         complete=complete,
     )
@@ -83,15 +84,17 @@ def numbers(entries: tuple[BootEntry, ...]) -> set[str]:
 
 def test_what_leads_to_what_is_overwritten_goes_and_everybody_elses_stays() -> None:
     changes = planned()
-    assert numbers(changes.removed) == {OURS.number, GONE.number}
+    assert numbers(changes.removed) == {OURS.number, OURS_ON_BOTH.number, GONE.number}
     assert numbers(changes.astray) == {STALE.number}
 
 
 def test_what_leads_nowhere_goes_where_asked_for_and_every_disk_could_be_read() -> None:
-    assert numbers(planned(removes_astray=True).removed) == {OURS.number, GONE.number, STALE.number}
+    gone = {OURS.number, OURS_ON_BOTH.number, GONE.number, STALE.number}
+    assert numbers(planned(removes_astray=True).removed) == gone
+    assert planned(removes_astray=True).unseen == (STALE,)
     assert planned(removes_astray=True).astray == ()
     for changes in (planned(removes_astray=True, complete=False), planned(complete=False)):
-        assert numbers(changes.removed) == {OURS.number, GONE.number}
+        assert numbers(changes.removed) == {OURS.number, OURS_ON_BOTH.number, GONE.number}
         assert numbers(changes.astray) == {STALE.number}
 
 

@@ -22,6 +22,7 @@ from partitioning.command import (
     OutputTooLong,
     available,
     run,
+    running,
 )
 from tests.misbehaving_server import wait_until
 
@@ -158,6 +159,18 @@ def test_it_is_logged_so_that_it_can_be_pasted(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO, "partitioning.command"):
         run(["printf", "%s", "a b"], timeout=LONG, limits=Limits(cpu_seconds=9))
     assert caplog.messages == ["running: prlimit --cpu=9 -- printf %s 'a b'"]
+
+
+def test_the_log_can_not_write_on_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "partitioning.command"):
+        done = run(["printf", "%s", "(hd0)\x1b[2J\r\nHD"], timeout=LONG)
+        with running(["sleep", "60\n"], ready=lambda: True, timeout=LONG):
+            pass
+    assert done.stdout == b"(hd0)\x1b[2J\r\nHD"
+    assert caplog.messages == [
+        "running: printf %s '(hd0)?[2J??HD'",
+        "running meanwhile: setpriv --pdeathsig TERM -- sleep '60?'",
+    ]
 
 
 def test_output_that_is_longer_than_a_pipe() -> None:

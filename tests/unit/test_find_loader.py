@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from agent.boot.find_loader import all_loaders, find_loader
+from agent.boot.find_loader import Fallback, find_loader, loader_at, some_loaders
 from agent.boot.image_esp import fallback_files
 from partitioning.byte_access import BytesReader
 from partitioning.fat.file_system import FatFileSystem
@@ -42,7 +42,7 @@ def test_what_a_csv_names_comes_first() -> None:
         esp({FALLBACK: b"shim", "EFI/debian/shimx64.efi": b"shim", "EFI/debian/BOOTX64.CSV": CSV})
     )
     assert found is not None
-    assert (found.path, found.fills_fallback) == ("EFI/debian/shimx64.efi", False)
+    assert (found.path, found.fallback) == ("EFI/debian/shimx64.efi", Fallback.READY)
 
 
 def test_the_csv_of_this_machine_counts_before_one_for_all() -> None:
@@ -71,7 +71,7 @@ def test_a_csv_that_names_what_is_not_there_is_passed_over() -> None:
 def test_a_vendors_loader_where_the_fallback_path_is_empty(path: str) -> None:
     found = find_loader(esp({path: b"loader"}))
     assert found is not None
-    assert (found.path, found.fills_fallback) == (path, True)
+    assert (found.path, found.fallback) == (path, Fallback.EMPTY)
 
 
 def test_a_shim_before_the_grub_beside_it() -> None:
@@ -82,15 +82,15 @@ def test_a_shim_before_the_grub_beside_it() -> None:
 
 @pytest.mark.parametrize("asked", ["EFI/my/own.efi", "\\efi\\MY\\OWN.EFI", "/EFI/my/own.efi"])
 def test_the_one_that_was_asked_for(asked: str) -> None:
-    found = find_loader(esp({FALLBACK: b"loader", "EFI/my/own.efi": b"own"}), asked_for=asked)
+    found = loader_at(esp({FALLBACK: b"loader", "EFI/my/own.efi": b"own"}), asked)
     assert found is not None
-    assert (found.path, found.fills_fallback) == ("EFI/my/own.efi", False)
+    assert (found.path, found.fallback) == ("EFI/my/own.efi", Fallback.READY)
 
 
 @pytest.mark.parametrize("asked", ["EFI/my/other.efi", "EFI/my", "EFI/my/own.efi/x", "empty.efi"])
 def test_no_other_will_do(asked: str) -> None:
     files = {FALLBACK: b"loader", "EFI/my/own.efi": b"own", "empty.efi": b""}
-    assert find_loader(esp(files), asked_for=asked) is None
+    assert loader_at(esp(files), asked) is None
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,16 @@ def test_none_for_this_machine(files: dict[str, bytes]) -> None:
     assert find_loader(esp(files)) is None
 
 
-def test_all_loaders_there_are() -> None:
+def test_some_of_the_loaders_there_are() -> None:
     files = {
         "EFI/BOOT/BOOTAA64.EFI": b"arm",
         "EFI/Linux/a.efi": b"uki",
         "EFI/Linux/b.efi": b"",
         "x.efi": b"x",
     }
-    assert set(all_loaders(esp(files))) == {"EFI/BOOT/BOOTAA64.EFI", "EFI/Linux/a.efi"}
-    assert all_loaders(esp({"x": b"x"})) == ()
+    assert set(some_loaders(esp(files))) == {"EFI/BOOT/BOOTAA64.EFI", "EFI/Linux/a.efi"}
+    assert some_loaders(esp({"x": b"x"})) == ()
+    assert len(some_loaders(esp({f"EFI/a/{number}.efi": b"x" for number in range(9)}))) == 5
 
 
 def test_a_shim_takes_its_companions_to_the_fallback_path() -> None:
@@ -127,7 +128,7 @@ def test_a_shim_takes_its_companions_to_the_fallback_path() -> None:
 
 def test_another_loader_goes_alone() -> None:
     volume = esp({"EFI/systemd/systemd-bootx64.efi": b"sd", "EFI/systemd/grubx64.efi": b"g"})
-    found = find_loader(volume, asked_for="EFI/systemd/systemd-bootx64.efi")
+    found = loader_at(volume, "EFI/systemd/systemd-bootx64.efi")
     assert found is not None
     assert fallback_files(volume, found) == {"EFI/BOOT/BOOTX64.EFI": program(b"sd")}
 
@@ -159,3 +160,25 @@ def test_a_directory_full_of_csv_files_takes_no_time() -> None:
     begun = time.process_time()
     assert find_loader(esp(files)) is None
     assert time.process_time() - begun < 5
+
+
+def test_without_an_entry_what_is_at_the_fallback_path_starts() -> None:
+    volume = esp({FALLBACK: b"own", "EFI/debian/shimx64.efi": b"shim", "EFI/debian/BOOTX64.CSV": CSV})
+    found = find_loader(volume, by_entry=False)
+    assert found is not None
+    assert (found.path, found.fallback) == (FALLBACK, Fallback.READY)
+
+
+def test_without_an_entry_nothing_gives_a_shim_its_arguments() -> None:
+    csv = "shimx64.efi,x,\\EFI\\x\\own.efi".encode("utf-16-le")
+    volume = esp({"EFI/x/shimx64.efi": SHIM, "EFI/x/own.efi": b"own", "EFI/x/BOOTX64.CSV": csv})
+    assert find_loader(volume, by_entry=False) is None
+    found = find_loader(volume)
+    assert found is not None
+    assert (found.starts_alone, found.fallback) == (False, Fallback.EMPTY)
+
+
+def test_a_shim_alone_at_the_fallback_path_starts_nothing() -> None:
+    found = find_loader(esp({FALLBACK: SHIM, "EFI/a/grubx64.efi": b"g"}))
+    assert found is not None
+    assert (found.path, found.fallback) == ("EFI/a/grubx64.efi", Fallback.STUCK)

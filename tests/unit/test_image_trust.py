@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -110,6 +110,17 @@ def test_signed_by_nobody_who_is_trusted(signers: Signers, signed: bytes) -> Non
     verdict = accepted(signed, trusting(signers.other))
     reason = "it is signed, but by nobody the firmware trusts: 'Signer' (certified by 'Authority')"
     assert verdict == Verdict(outcome=Outcome.REFUSED, reason=reason)
+
+
+def test_signed_by_nobody_who_is_known_where_not_all_who_are_trusted_can_be_seen(
+    signers: Signers, signed: bytes
+) -> None:
+    verdict = accepted(signed, replace(trusting(signers.other), unseen="the list x can not be seen"))
+    reason = (
+        "it is signed, but by nobody who is known to be trusted: 'Signer' (certified by 'Authority');"
+        " the list x can not be seen"
+    )
+    assert verdict == Verdict(outcome=Outcome.UNKNOWN, reason=reason)
 
 
 def test_a_chain_with_a_link_missing_is_not_trusted(signers: Signers) -> None:

@@ -142,10 +142,10 @@ def test_the_running_firmware(tmp_path: Path) -> None:
 
 
 def test_the_firmware_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    for disk_is_file in (True, False):
-        assert firmware_for(BootType.LEGACY, disk_is_file=disk_is_file) is Firmware.LEGACY
-        assert firmware_for(BootType.UEFI, disk_is_file=disk_is_file) is Firmware.UEFI
+    for of_server in (True, False):
+        assert firmware_for(BootType.LEGACY, disk_is_of_server=of_server) is Firmware.LEGACY
+        assert firmware_for(BootType.UEFI, disk_is_of_server=of_server) is Firmware.UEFI
     for running in Firmware:
         monkeypatch.setattr(firmware, "running_firmware", lambda running=running: running)
-        assert firmware_for(BootType.AUTO, disk_is_file=False) is running
-        assert firmware_for(BootType.AUTO, disk_is_file=True) is None
+        assert firmware_for(BootType.AUTO, disk_is_of_server=True) is running
+        assert firmware_for(BootType.AUTO, disk_is_of_server=False) is None

@@ -182,6 +182,13 @@ def test_a_config_drive_that_the_image_brings() -> None:
     assert found.number == 2
 
 
+def test_an_image_with_more_partitions_than_are_looked_into() -> None:
+    parts = [Part(2000 + number, 2000 + number) for number in range(129)]
+    with pytest.raises(NoUsableTable) as caught:
+        look_inside(image_of(gpt_disk(5000, parts, count=256, boot_code=b"code")), 512)
+    assert "129 partitions; 128 are the most" in caught.value.detail
+
+
 def test_an_image_whose_places_are_too_many(
     spool: Spool, compressed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,10 +1,11 @@
+import time
 from pathlib import Path
 
 import pytest
 
 from agent.boot import boot_entry
+from agent.boot.boot_draft import Loader
 from agent.boot.boot_entry import EntryPlan, NoEntry, make_entry
-from agent.boot.boot_plan import Loader
 from partitioning.command import CommandFailed
 from partitioning.uefi.boot_entries import BootEntries, BootEntry
 from partitioning.uefi.boot_entry_plan import EntryChanges
@@ -20,6 +21,7 @@ class Firmware:
         self.order = [entry.number for entry in entries]
         self.undeletable: set[str] = set()
         self.forgets = False
+        self.keeps_order = False
         self.arguments = ""
 
     def read(self) -> BootEntries:
@@ -37,6 +39,8 @@ class Firmware:
         self.entries = [each for each in self.entries if each.number != number]
 
     def set_order(self, numbers: list[str]) -> None:
+        if self.keeps_order:
+            raise CommandFailed("It failed.", detail="No.", hint="h", code=1, stderr="")
         self.order = list(numbers)
 
 
@@ -103,3 +107,30 @@ def test_one_that_can_not_be_removed_is_told_of_even_so(firmware: Firmware) -> N
     with pytest.raises(NoEntry):
         make_entry(plan(OLD), DISK, warn=complaints.append)
     assert len(complaints) == 1
+
+
+def test_what_leads_to_a_partition_that_is_kept_stays(firmware: Firmware) -> None:
+    kept = BootEntry(number="0001", label="old", active=True, path="", partuuid="kept")
+    firmware.entries[1] = kept
+    make_entry(plan(kept), DISK, warn=lambda _: None, kept={"kept"})
+    assert kept in firmware.entries
+
+
+def test_an_order_that_can_not_be_set_does_not_cost_the_entry(firmware: Firmware) -> None:
+    firmware.keeps_order = True
+    complaints: list[str] = []
+    assert make_entry(plan(ahead=(PXE.number,)), DISK, warn=complaints.append).number == "00AA"
+    (complaint,) = complaints
+    assert "in front of the network entries" in complaint
+
+
+def test_firmware_that_takes_too_long_keeps_what_is_left(
+    firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((0.0, 1.0, 61.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    complaints: list[str] = []
+    make_entry(plan(OLD, WINDOWS), DISK, warn=complaints.append)
+    assert OLD not in firmware.entries
+    assert WINDOWS in firmware.entries
+    assert "takes too long" in complaints[0]

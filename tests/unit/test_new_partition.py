@@ -64,6 +64,11 @@ def test_it_is_planned_for_the_disk_the_image_will_be_on() -> None:
     assert add(store, 512, plan, kind=LINUX_DATA, name="config-2", guid=GUID).end == plan.end
 
 
+def by(end: int) -> Placement:
+    """What is planned at byte ``end``, so that another has to end by then."""
+    return Placement(start=end, size=MIB, number=99)
+
+
 def test_two_can_stand_one_before_the_other() -> None:
     table = read_table(gpt_store(), 512)
     drive = place_at_end(table, LARGER * 512, MIB)
@@ -71,7 +76,7 @@ def test_two_can_stand_one_before_the_other() -> None:
     assert (esp.end, esp.size, esp.number) == (drive.start, 4 * MIB, 3)
     third = place_at_end(table, LARGER * 512, 100, ahead_of=[drive, esp])
     assert (third.end, third.size, third.number) == (esp.start, MIB, 4)
-    bounded = place_at_end(table, LARGER * 512, MIB, end_limit=9 * MIB + 700)
+    bounded = place_at_end(table, LARGER * 512, MIB, ahead_of=[by(9 * MIB + 700)])
     assert (bounded.start, bounded.end) == (8 * MIB, 9 * MIB + 512)
 
 
@@ -135,7 +140,7 @@ def test_no_room_on_a_disk_that_is_full() -> None:
 
 def test_it_may_begin_where_another_partition_ends() -> None:
     table = read_table(gpt_store([Part(2048, 4095)]), 512)
-    plan = place_at_end(table, LARGER * 512, MIB, end_limit=3 * MIB)
+    plan = place_at_end(table, LARGER * 512, MIB, ahead_of=[by(3 * MIB)])
     assert (plan.start, plan.size) == (2 * MIB, MIB)
 
 
@@ -245,7 +250,7 @@ def test_a_plan_is_aligned_and_free(sector_size: int, size: int, limit: int, end
     if sector_size == 4096:
         table = mbr_table(ROOT)
     try:
-        plan = place_at_end(table, LARGER * 512, size, end_limit=limit * 512)
+        plan = place_at_end(table, LARGER * 512, size, ahead_of=[by(limit * 512)])
     except NoRoom:
         return
     assert plan.start % ALIGNMENT == 0 < plan.start

@@ -34,7 +34,7 @@ def test_what_firmware_with_microsofts_keys_says(tmp_path: Path) -> None:
     assert len(found.db.certificates) >= 2
     # A fresh dbx has the sum of an empty file.
     assert {one.hex()[:16] for one in found.dbx.hashes} >= {"e3b0c44298fc1c14"}
-    assert (found.mok, found.shim_verifies, found.sbat_level) == (NOTHING, True, None)
+    assert (found.shim_verifies, found.sbat_level) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,30 @@ def test_what_the_shim_shows(tmp_path: Path) -> None:
         f"SbatLevelRT-{SHIM}": sbat_level("2024010900", shim=4, grub=3),
     }
     found = read_secure_boot(efivars(tmp_path, ON | variables))
+    assert found.mok is not None
+    assert found.mok_forbidden is not None
     assert found.mok.hashes == {ONE}
     assert found.mok_forbidden.hashes == {b"\x02" * 32}
     assert found.shim_verifies is False
     assert found.sbat_level is not None
     assert (found.sbat_level.date, dict(found.sbat_level.least)["grub"]) == ("2024010900", 3)
+
+
+def test_the_owners_lists_are_not_known_where_no_shim_shows_them(tmp_path: Path) -> None:
+    found = read_secure_boot(efivars(tmp_path, ON))
+    assert (found.mok, found.mok_forbidden) == (None, None)
+
+
+def test_the_owners_lists_are_not_known_where_they_can_not_be_read(tmp_path: Path) -> None:
+    for name in ("MokListRT", "MokListXRT"):
+        (tmp_path / f"{name}-{SHIM}").mkdir()
+    found = read_secure_boot(efivars(tmp_path, ON))
+    assert (found.mok, found.mok_forbidden) == (None, None)
+
+
+def test_an_owner_may_have_enrolled_nothing(tmp_path: Path) -> None:
+    found = read_secure_boot(efivars(tmp_path, ON | {f"MokListRT-{SHIM}": b"", f"MokListXRT-{SHIM}": b""}))
+    assert (found.mok, found.mok_forbidden) == (NOTHING, NOTHING)
 
 
 def test_lists_that_are_missing_are_empty_and_unreadable_ones_are_not_known(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ import struct
 
 import pytest
 
-from partitioning.uefi.pe_image import PeMalformed
-from partitioning.uefi.shim import is_shim, vendor_allowed, vendor_certificates, vendor_forbidden
+from partitioning.uefi import shim as shim_file
+from partitioning.uefi.pe_image import PeMalformed, parse_pe
+from partitioning.uefi.shim import is_shim, vendor_allowed, vendor_forbidden
 from partitioning.uefi.signature_lists import CERT_SHA256, CERT_X509, NOTHING
 from tests.efi_programs import efi_program, signature_list, vendor_section
 
@@ -12,10 +13,16 @@ OTHER = b"\x30\x03\x02\x01\x06"
 ONE = b"\x01" * 32
 
 
+def certificates(program: bytes) -> tuple[bytes, ...]:
+    section = shim_file.vendor_section(parse_pe(program))
+    assert section is not None
+    return vendor_allowed(section).certificates
+
+
 def test_a_single_certificate() -> None:
     shim = efi_program({".vendor_cert": vendor_section(CERTIFICATE)})
     assert is_shim(shim)
-    assert vendor_certificates(shim) == (CERTIFICATE,)
+    assert certificates(shim) == (CERTIFICATE,)
 
 
 def test_lists_of_what_is_allowed_and_what_is_forbidden() -> None:
@@ -26,13 +33,12 @@ def test_lists_of_what_is_allowed_and_what_is_forbidden() -> None:
 
 
 def test_a_name_that_was_cut_to_eight_bytes() -> None:
-    assert vendor_certificates(efi_program({".vendor_": vendor_section(CERTIFICATE)})) == (CERTIFICATE,)
+    assert certificates(efi_program({".vendor_": vendor_section(CERTIFICATE)})) == (CERTIFICATE,)
 
 
 def test_another_program_is_no_shim() -> None:
     other = efi_program({".sbat": b"shim,4"})
     assert not is_shim(other)
-    assert vendor_certificates(other) == ()
     with pytest.raises(PeMalformed):
         is_shim(b"MZ")
 
@@ -40,7 +46,7 @@ def test_another_program_is_no_shim() -> None:
 def test_a_shim_may_have_no_certificate() -> None:
     shim = efi_program({".vendor_cert": vendor_section(b"")})
     assert is_shim(shim)
-    assert vendor_certificates(shim) == ()
+    assert certificates(shim) == ()
 
 
 @pytest.mark.parametrize(
