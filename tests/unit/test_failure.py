@@ -12,7 +12,15 @@ import configdrive
 import partitioning
 from agent.deployment.failure import Circumstances, exit_code_before_writing, explain
 from agent.deployment.steps import Step, steps_of, words
-from agent.errors import AlreadyRunning, ContentsDiffer, Interrupted, Refused, RequestError, StillBootable
+from agent.errors import (
+    AlreadyRunning,
+    ContentsDiffer,
+    Interrupted,
+    NoEntryMade,
+    Refused,
+    RequestError,
+    StillBootable,
+)
 from agent.exit_codes import ExitCode
 from agent.fetch.errors import ChecksumMismatch, FetchError, FetchFailed, TooBigForMemory
 from agent.images.errors import (
@@ -49,6 +57,7 @@ ERRORS: list[ExplainedError] = [
     AlreadyRunning("m", **TEXTS),
     ContentsDiffer("m", **TEXTS),
     StillBootable("One.", "Two.", disk_path="/dev/sda"),
+    NoEntryMade("It is full.", disk_path="/dev/sda", partition=15, loader="\\EFI\\x.efi"),
     ImageError("m", **TEXTS),
     BadFormat("It is text."),
     UnsafeImage("m", **TEXTS),
