@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from partitioning.errors import ExplainedError
+from partitioning.packages import package_of
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def require(tool: str, detail: str) -> None:
         raise CommandMissing(
             f"The tool {tool} is not installed.",
             detail=detail,
-            hint=f"Install the package that brings {tool} and try again.",
+            hint=f"Install {tool} (Debian's package {package_of(tool)}) and try again.",
             tool=tool,
         )
 

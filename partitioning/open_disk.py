@@ -24,6 +24,8 @@ _BLKGETSIZE64 = 0x80081272
 # What an offline path, or one that has just gone, answers.
 _GONE = (errno.ENXIO, errno.ENODEV, errno.ENOENT)
 _LOCK_WAIT = 10.0
+# Nobody looks at a regular file for a moment: who has it locked works on it, and it will not be as it was.
+_FILE_LOCK_WAIT = 1.0
 _LOCK_POLL = 0.1
 _ZERO_PIECE = 4 << 20
 
@@ -261,13 +263,15 @@ def _open_error(path: Path, error: OSError) -> DiskBusy | DiskUnsuitable:
 
 
 def _lock(path: Path, fd: int) -> None:
-    _wait_for_lock(path, "flock", lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        _wait_for_lock(path, "fcntl, as a virtual machine does", lambda: lock_whole_file(fd))
+    is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+    patience = min(_LOCK_WAIT, _FILE_LOCK_WAIT) if is_file else _LOCK_WAIT
+    _wait_for_lock(path, "flock", patience, lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB))
+    if is_file:
+        _wait_for_lock(path, "fcntl, as a virtual machine does", patience, lambda: lock_whole_file(fd))
 
 
-def _wait_for_lock(path: Path, sort: str, take: Callable[[], None]) -> None:
-    deadline = time.monotonic() + _LOCK_WAIT
+def _wait_for_lock(path: Path, sort: str, patience: float, take: Callable[[], None]) -> None:
+    deadline = time.monotonic() + patience
     while True:
         try:
             take()
@@ -275,7 +279,7 @@ def _wait_for_lock(path: Path, sort: str, take: Callable[[], None]) -> None:
             if time.monotonic() > deadline:
                 raise DiskBusy(
                     f"The disk {path} is in use.",
-                    detail=f"Another process has kept it locked ({sort}) for {_LOCK_WAIT:.0f} s.",
+                    detail=f"Another process has kept it locked ({sort}) for {patience:.0f} s.",
                     hint="Wait for that process to end, or stop it. See it with: lslocks",
                 ) from None
             time.sleep(_LOCK_POLL)

@@ -37,8 +37,13 @@ class Server:
     disk_size: int
     asked_for: str | None = None
     secure_boot: SecureBoot | None = None
-    has_entries: bool = False
-    """Whether a boot entry can be made."""
+    no_entries: str | None = "none is asked for"
+    """Why no boot entry can be made; None where one can."""
+
+    @property
+    def has_entries(self) -> bool:
+        """Tell whether the firmware gets a boot entry."""
+        return self.no_entries is None
 
     @property
     def knows_signatures(self) -> bool:
@@ -78,7 +83,7 @@ class Draft:
         if not server.has_entries:
             raise NotBootable(
                 MESSAGE,
-                detail=f"{why} A boot entry would be needed, and none can be made.",
+                detail=f"{why} A boot entry would be needed, and none can be made: {server.no_entries}.",
                 hint="Put the loader there in the image, or let boot entries be made (efibootmgr, efivarfs).",
             )
         self.entry_only = why

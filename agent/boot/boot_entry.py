@@ -49,11 +49,6 @@ def by_itself(why: NoEntry) -> str:
     )
 
 
-def can_make_entries() -> bool:
-    """Tell whether the firmware's entries can be changed here, as far as that can be told beforehand."""
-    return why_unchangeable() is None
-
-
 def plan_entry(
     loader: Loader,
     new: frozenset[str],

@@ -20,7 +20,7 @@ CONTENTS_LIMIT = 256 << 20
 class Reason(StrEnum):
     """Why a file system is written; the words follow "it"."""
 
-    ADDED = "is added: the image has no EFI system partition"
+    ADDED = "is added, as the image has no EFI system partition"
     LOADER = "gets a loader that hands over to the image's own GRUB"
     FALLBACK = "gets its loader at the fallback path as well"
     SECTORS = "is made anew for the disk's sector size"

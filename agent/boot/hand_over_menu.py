@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from agent.errors import Refused
 from agent.images.errors import NotBootable
 from agent.images.grub_kernel import read_kernel
-from agent.images.grub_look import PACKAGES, GrubMenu, file_systems, menus
+from agent.images.grub_look import GrubMenu, file_systems, menus
 from agent.images.image import Image
 from agent.images.raw_view import raw_view
 from partitioning.command import CommandError, CommandMissing, CommandTimedOut
+from partitioning.packages import package_of
 
 MESSAGE = "The image can not boot on this server's UEFI firmware."
 
@@ -45,7 +46,7 @@ def find_menu(image: Image, *, because: str, with_kernel: bool) -> HandOver:
 
 def _remedy(error: CommandError) -> str:
     if isinstance(error, CommandMissing):
-        return f"Install {error.tool} on the rescue system (package {PACKAGES.get(error.tool, error.tool)})"
+        return f"Install {error.tool} on the rescue system (package {package_of(error.tool)})"
     if isinstance(error, CommandTimedOut):
         return error.hint.rstrip(".")
     return "Load the module fuse on the rescue system (modprobe fuse)"

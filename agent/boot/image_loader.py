@@ -35,7 +35,8 @@ def _started(volume: FatFileSystem, loader: FoundLoader, server: Server, draft: 
     there = loader_at(volume, fallback_path()) or loader
     if there.path != loader.path:
         draft.warnings.append(
-            f"No boot entry can be made: the firmware starts {shown(there.path)}, not {shown(loader.path)}."
+            f"No boot entry can be made, as {server.no_entries}: the firmware starts {shown(there.path)}, not"
+            f" {shown(loader.path)}."
         )
     return there
 
@@ -62,9 +63,15 @@ def no_such_loader(asked_for: str, esps: Sequence[ImageEsp]) -> Refused:
         message = f"The loader {shown(asked_for)} can not be started."
         detail = f"It is no program for this kind of machine (EFI system partition: number {numbers})."
     else:
-        detail = f"There is no such file on the image's EFI system partition (number {numbers})."
+        where = f"the image's EFI system partition (number {numbers})"
+        detail = f"There is no such file on {where}.{_those_there(esps)}"
     return Refused(
         message,
         detail=detail,
         hint="Correct options.efiBootloaderPath, or leave it out: the loader is then looked for.",
     )
+
+
+def _those_there(esps: Sequence[ImageEsp]) -> str:
+    names = [shown(path) for esp in esps for path in esp.others]
+    return f" It has {', '.join(names)}." if names else ""

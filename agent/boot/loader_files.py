@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from agent.errors import Refused
@@ -51,32 +52,51 @@ def own_loader() -> str:
     return f"{OWN_DIRECTORY}/shim{suffix()}.efi"
 
 
+class _Part(StrEnum):
+    """What the loader consists of. With the key manager keys can be enrolled; the shim starts it."""
+
+    SHIM = "shim"
+    GRUB = "grub"
+    MANAGER = "mm"
+
+
+def missing_loader_packages() -> set[str]:
+    """Give the packages that bring what is not there."""
+    return {_package(part) for part in _Part if _find(part) is None}
+
+
 def read_loader_files() -> LoaderFiles:
     """Read the files from this system. Raises Refused where they are not all there."""
-    end = suffix()
-    shim = Path("/usr/lib/shim")
-    signed_grub = Path("/usr/lib/grub") / _GRUB_DIRECTORIES[end]
-    grub = _read(signed_grub, f"grub{end}.efi", package=_GRUB_PACKAGES[end])
+    grub = _read(_Part.GRUB)
     return LoaderFiles(
-        shim=_read(shim, f"shim{end}.efi", package="shim-signed"),
-        grub=grub,
-        # With it keys can be enrolled; the shim starts it where something is not signed.
-        manager=_read(shim, f"mm{end}.efi", package="shim-signed"),
-        config_path=_config_path(grub),
+        shim=_read(_Part.SHIM), grub=grub, manager=_read(_Part.MANAGER), config_path=_config_path(grub)
     )
 
 
-def _read(directory: Path, name: str, *, package: str) -> bytes:
-    other = os.environ.get(OTHER_DIRECTORY_VARIABLE)
-    candidates = [Path(other) / name] if other else [directory / f"{name}.signed", directory / name]
-    for path in candidates:
-        if path.is_file():
-            return path.read_bytes()
-    raise Refused(
-        "The loader that would be added to the image is missing here.",
-        detail=f"{candidates[0]} does not exist on this system.",
-        hint=f"Install the package {package} on the rescue system, or use an image made for UEFI.",
-    )
+def _package(part: _Part) -> str:
+    return _GRUB_PACKAGES[suffix()] if part is _Part.GRUB else "shim-signed"
+
+
+def _find(part: _Part) -> Path | None:
+    name = f"{part}{suffix()}.efi"
+    if other := os.environ.get(OTHER_DIRECTORY_VARIABLE):
+        candidates = [Path(other) / name]
+    else:
+        grub = Path("/usr/lib/grub") / _GRUB_DIRECTORIES[suffix()]
+        directory = grub if part is _Part.GRUB else Path("/usr/lib/shim")
+        candidates = [directory / f"{name}.signed", directory / name]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(part: _Part) -> bytes:
+    path = _find(part)
+    if path is None:
+        raise Refused(
+            "The loader that would be added to the image is missing here.",
+            detail=f"There is no {part}{suffix()}.efi on this system.",
+            hint=f"Install the package {_package(part)} on the rescue system, or use an image made for UEFI.",
+        )
+    return path.read_bytes()
 
 
 def _config_path(grub: bytes) -> str:

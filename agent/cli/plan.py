@@ -21,6 +21,7 @@ def plan(
     flags: RequestFlags,
     config: ConfigOption = None,
     json: Annotated[bool, typer.Option("--json", help="The plan as one JSON object.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", hidden=True)] = False,  # noqa: ARG001 - as deploy has it
 ) -> int:
     """Show what deploy would do, and write to no disk."""
     from agent.deployment.run import run_planning

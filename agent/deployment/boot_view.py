@@ -7,26 +7,27 @@ from agent.boot.boot_entry import LABEL, entry_words
 from agent.boot.fat_write import FatWrite
 from agent.deployment.plan import DeploymentPlan
 from agent.deployment.rival_disks import release_lines
+from agent.reporting.sizes import human_size
 from partitioning.uefi.boot_entries import BootEntry
 from partitioning.uefi.boot_entry_plan import EntryChanges
-from partitioning.uefi.names import shown
+from partitioning.uefi.names import fallback_path, shown
 
 
 def boots_on(plan: DeploymentPlan) -> str:
     """Say which firmware finds something to start in the image, and what is missing for the other."""
     fit = plan.contents.boot
-    able = " and ".join(fit.able)
-    if plan.boot.loader is not None and fit.uefi is not None:
-        able = f"{able} and, with what is added, uefi" if able else "uefi, with what is added"
-    missing = " ".join(fit.missing)
-    return f"{able} ({missing})" if missing else able
+    adds_uefi = plan.boot.loader is not None and fit.uefi is not None
+    able = [*fit.able, *(["uefi, by what is added"] if adds_uefi else [])]
+    missing = [why for why in fit.missing if not (adds_uefi and why == fit.uefi)]
+    words = " and ".join(able)
+    return f"{words} ({' '.join(missing)})" if missing else words
 
 
 def boot_lines(plan: DeploymentPlan) -> list[str]:
     """Say what is changed so that the disk boots: file systems, boot entries, other disks."""
     lines = [f"Boot:      {_write_words(write)}" for write in plan.boot.writes]
     if plan.boot.loader is not None:
-        lines.append(f"Loader:    {_loader_words(plan.boot.loader)}")
+        lines.append(f"Loader:    {_loader_words(plan, plan.boot.loader)}")
     if plan.entry is not None:
         lines.append(f"Entry:     the firmware's boot entry “{LABEL}” becomes the first of the disks'")
         lines += [
@@ -60,7 +61,7 @@ def _write_words(write: FatWrite) -> str:
     place = write.placement
     verb = "an EFI system partition becomes" if write.guid is not None else "the FAT file system in"
     whys = " and ".join(write.reasons)
-    return f"{verb} partition {place.number} at byte {place.start}, {place.size} bytes: it {whys}"
+    return f"{verb} partition {place.number} ({human_size(place.size)} at byte {place.start}); it {whys}"
 
 
 def _write_json(write: FatWrite) -> dict[str, Any]:
@@ -73,8 +74,10 @@ def _write_json(write: FatWrite) -> dict[str, Any]:
     }
 
 
-def _loader_words(loader: Loader) -> str:
-    where = f"{shown(loader.path)} on partition {loader.partition}"
+def _loader_words(plan: DeploymentPlan, loader: Loader) -> str:
+    # Without an entry firmware starts the fallback path, where the same loader stands.
+    path = loader.path if plan.entry is not None else fallback_path()
+    where = f"{shown(path)} on partition {loader.partition}"
     if loader.menu is None:
         return where
     menu = loader.menu

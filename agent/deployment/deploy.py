@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
+from agent.deployment.boot_view import boot_lines
 from agent.deployment.context import Context
 from agent.deployment.firmware_entry import enter_into_firmware
 from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
@@ -81,6 +82,8 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
         if confirm is not None:
             context.reporter.tell(Asked())
             confirm(plan)
+        else:
+            _tell_how_it_will_boot(context, plan)
         disk, old, rivals = _release(context, plan, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
@@ -147,6 +150,12 @@ def inspect(context: Context, target: Target, file_sum: FileSum, spool: Spool) -
         for warning in plan.warnings:
             context.reporter.warn(warning)
     return plan
+
+
+def _tell_how_it_will_boot(context: Context, plan: DeploymentPlan) -> None:
+    """Where nobody is asked, nobody has seen the plan either."""
+    for line in boot_lines(plan):
+        context.reporter.note(" ".join(line.split()))
 
 
 def _release(

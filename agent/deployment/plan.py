@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent import messages
 from agent.boot.boot_draft import EndOfDisk, Server
-from agent.boot.boot_entry import EntryPlan, NoEntry, by_itself, can_make_entries, entry_words, plan_entry
+from agent.boot.boot_entry import EntryPlan, NoEntry, by_itself, entry_words, plan_entry
 from agent.boot.boot_plan import BootPlan, plan_boot
 from agent.boot.hand_over_menu import MESSAGE
 from agent.deployment.rival_disks import RivalPlan, plan_erasing
@@ -28,6 +28,7 @@ from partitioning.disks import Disk
 from partitioning.errors import ExplainedError, NoRoom
 from partitioning.new_partition import Placement, place_at_end, require_removable
 from partitioning.table import Partition, PartitionTable
+from partitioning.uefi.boot_entries import why_unchangeable
 
 _NO_WAY_TO_START = (
     "Make room for the loader on the image's EFI system partition, or let boot entries be made."
@@ -101,6 +102,8 @@ def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image)
         warnings=(
             *_table_warnings(contents.table, disk),
             *_drive_warnings(request, contents),
+            *_firmware_warnings(contents, target),
+            *_policy_warnings(policy, target),
             *_loader_warnings(request, target),
             *boot.warnings,
             *entry_warnings,
@@ -125,7 +128,7 @@ def _server(request: Request, target: Target) -> Server:
         disk_size=target.disk.size,
         asked_for=request.options.efi_bootloader_path,
         secure_boot=target.secure_boot,
-        has_entries=target.disk.is_of_server and can_make_entries(),
+        no_entries=why_unchangeable() if target.disk.is_of_server else "the disk is none of this server",
     )
 
 
@@ -165,6 +168,25 @@ def _loader_warnings(request: Request, target: Target) -> tuple[str, ...]:
     if request.options.efi_bootloader_path is None or target.firmware is Firmware.UEFI:
         return ()
     return ("options.efiBootloaderPath is of no use here: the disk is not meant for UEFI firmware.",)
+
+
+def _firmware_warnings(contents: Contents, target: Target) -> tuple[str, ...]:
+    """Say what will not start a disk that is for any firmware."""
+    fit = contents.boot
+    if target.firmware is not None or not fit.missing:
+        return ()
+    told = [f"Only {' and '.join(fit.able)} firmware will start this disk.", *fit.missing]
+    if fit.uefi is not None:
+        told.append("If it is for UEFI, say so (options.bootType): what is missing is added.")
+    return (" ".join(told),)
+
+
+def _policy_warnings(policy: Rivals, target: Target) -> tuple[str, ...]:
+    if policy is Rivals.WARN or target.disk.is_of_server:
+        return ()
+    return (
+        "options.rivals is of no use here: the disk is none of this server, so none beside it is looked at.",
+    )
 
 
 def _require_room_for_table(table: PartitionTable, disk: Disk) -> None:

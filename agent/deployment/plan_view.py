@@ -11,7 +11,11 @@ from agent.reporting.sizes import human_size
 from agent.request.model import Erase, Request
 from partitioning.uefi.secure_boot import SecureBootState
 
-_FIRMWARE = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy (BIOS)", None: "any (the disk is a file)"}
+_FIRMWARE = {
+    Firmware.UEFI: "UEFI",
+    Firmware.LEGACY: "legacy (BIOS)",
+    None: "any (the disk is none of this server)",
+}
 
 
 def target_lines(request: Request, target: Target) -> list[str]:
@@ -28,9 +32,14 @@ def target_lines(request: Request, target: Target) -> list[str]:
         lines.append(f"           {request.description}")
     lines += [f"Has now:   {what}" for what in target.old_contents]
     lines += [f"Release:   {action.line}" for action in target.release.actions]
-    erased = "every byte of it" if request.options.erase is Erase.FULL else "all that is on it is lost"
-    lines.append(f"Erase:     the whole disk {disk.path}: {erased}")
+    lines.append(f"Erase:     the whole disk {disk.path}: {_erase_words(request)}")
     return [printable(line) for line in lines]
+
+
+def _erase_words(request: Request) -> str:
+    if request.options.erase is Erase.FULL:
+        return "every byte of it"
+    return "all that is on it is lost; behind the image its bytes can still be read (--erase full)"
 
 
 def _secure_boot_words(target: Target) -> str:

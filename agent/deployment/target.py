@@ -63,7 +63,7 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         disk = choose(inventory, config, request.disk_group_id)
     refuse_if_in_use(disk)
     _refuse_reboot(request, disk)
-    firmware = firmware_for(request.options.boot_type, disk_is_of_server=disk.is_of_server)
+    firmware = _firmware(request, disk)
     return Target(
         disk=disk,
         group_id=next((g.id for g in form_groups(inventory, config) if disk in g.disks), None),
@@ -73,6 +73,12 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         secure_boot=_secure_boot(disk, firmware),
         old_contents=old_contents(disk),
     )
+
+
+def _firmware(request: Request, disk: Disk) -> Firmware | None:
+    found = firmware_for(request.options.boot_type, disk_is_of_server=disk.is_of_server)
+    # Only UEFI firmware is told a loader by its path.
+    return Firmware.UEFI if found is None and request.options.efi_bootloader_path else found
 
 
 def _secure_boot(disk: Disk, firmware: Firmware | None) -> SecureBoot | None:

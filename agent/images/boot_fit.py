@@ -61,7 +61,8 @@ def require(fit: BootFit, firmware: Firmware | None) -> None:
         raise NotBootable(
             "The image can not boot on any firmware.",
             detail=f"{fit.legacy} {fit.uefi}",
-            hint="Use an image with boot code in its first sector, or with a loader in an ESP.",
+            hint="Say which firmware the disk is for (options.bootType): what is missing may be added then."
+            " Or use an image with boot code in its first sector, or with a loader in an ESP.",
         )
 
 

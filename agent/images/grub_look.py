@@ -14,8 +14,6 @@ from typing import TypeVar
 from partitioning.command import CommandFailed, CommandTimedOut, Limits, OutputTooLong, as_nobody, run
 
 TOOL = "grub-fstest"
-PACKAGES = {TOOL: "grub-common", "qemu-storage-daemon": "qemu-system-common", "setpriv": "util-linux"}
-"""Debian's packages that bring the tools with which images are looked into."""
 
 _LIMITS = Limits(address_space=1 << 30, cpu_seconds=30)
 _TIMEOUT = 60.0

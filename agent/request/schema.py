@@ -37,7 +37,7 @@ The fields have flags on the command line (`byoi-agent deploy --help`); flags wi
     "userData": "#cloud-config\\npackages: [nginx]\\n",
     "userMetadatas": [{"key": "role", "value": "web"}]
   },
-  "options": {"bootType": "auto", "verify": true, "reboot": true}
+  "options": {"bootType": "auto", "verify": true}
 }
 ```
 """

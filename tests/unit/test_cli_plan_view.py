@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.boot import hand_over_needs
 from agent.deployment.plan import DeploymentPlan, make_plan
 from agent.deployment.plan_view import image_lines, plan_json, target_lines
 from agent.errors import Refused
@@ -11,7 +12,6 @@ from agent.firmware import Firmware
 from agent.images.boot_fit import BootFit
 from agent.images.errors import NotBootable
 from agent.request.model import Request
-from partitioning import command as command_gate
 from partitioning.release import ReleaseAction
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.table_samples import Part, gpt_disk
@@ -56,8 +56,8 @@ def test_the_disk_in_words(tmp_path: Path) -> None:
     assert "8388608 bytes, sectors of 512 bytes" in lines
     assert "Image:     raw from http://images.example/debian.raw" in lines
     assert "Debian 12" in lines
-    assert "any (the disk is a file)" in lines
-    assert f"Erase:     the whole disk {tmp_path}/disk: all that is on it is lost" in lines
+    assert "any (the disk is none of this server)" in lines
+    assert f"Erase:     the whole disk {tmp_path}/disk: all that is on it is lost;" in lines
     assert "Release:" not in lines
 
 
@@ -114,6 +114,12 @@ def test_a_gpt_and_warnings_in_words(tmp_path: Path) -> None:
     assert lines["Warning"] == "Careful."
 
 
+ONLY_LEGACY = (
+    "Only legacy firmware will start this disk. UEFI: the image has no EFI system partition. If it is for UEFI,"
+    " say so (options.bootType): what is missing is added."
+)
+
+
 def test_the_plan_as_json(tmp_path: Path) -> None:
     wanted = secretive()
     plan = plan_with(tmp_path, configdrive=DRIVE)
@@ -161,7 +167,8 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
         "verify": False,
         "reboot": False,
         "warnings": [
-            "The user data begins like no script or cloud-config (#!, #cloud-config): it may do nothing."
+            "The user data begins like no script or cloud-config (#!, #cloud-config): it may do nothing.",
+            ONLY_LEGACY,
         ],
     }
 
@@ -201,13 +208,15 @@ def test_an_image_that_this_firmware_can_not_start(tmp_path: Path) -> None:
 def test_without_the_tool_that_would_tell_nothing_is_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_gate, "available", lambda tool: tool != "qemu-storage-daemon")
+    monkeypatch.setattr(hand_over_needs, "available", lambda tool: tool != "qemu-storage-daemon")
+    monkeypatch.setenv("BYOI_AGENT_LOADERS", str(tmp_path))
     target = target_for(file_of(tmp_path / "disk", 8 * MIB))
-    with pytest.raises(Refused, match="can not boot on this server's UEFI firmware") as caught:
+    with pytest.raises(Refused, match="What is needed to add a loader to the image is missing") as caught:
         make_plan(
             request(), dataclasses.replace(target, firmware=Firmware.UEFI), FILE_SUM, image_of(tiny_image())
         )
-    assert "qemu-system-common" in caught.value.hint
+    # All that is missing at once.
+    assert "apt install grub-efi-amd64-signed qemu-system-common shim-signed" in caught.value.hint
 
 
 def test_both_firmwares_in_words(tmp_path: Path) -> None:

@@ -123,8 +123,7 @@ def test_what_does_not_boot_is_refused(wanted: Firmware | None, message: str, de
     with pytest.raises(NotBootable) as caught:
         boot_fit.require(BootFit(legacy="Legacy.", uefi="Uefi."), wanted)
     assert (caught.value.message, caught.value.detail) == (message, detail)
-    assert ("bootType" in caught.value.hint) == (wanted is not None)
-    assert caught.value.hint.startswith("Use an image ")
+    assert "bootType" in caught.value.hint
 
 
 @pytest.mark.parametrize(
