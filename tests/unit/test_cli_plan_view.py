@@ -115,8 +115,8 @@ def test_a_gpt_and_warnings_in_words(tmp_path: Path) -> None:
 
 
 ONLY_LEGACY = (
-    "Only legacy firmware will start this disk. UEFI: the image has no EFI system partition. If it is for UEFI,"
-    " say so (options.bootType): what is missing is added."
+    "Only legacy firmware will start this disk. UEFI: the image has no EFI system partition. If it is for"
+    " UEFI, say so (options.bootType): what is missing is added."
 )
 
 
