@@ -437,6 +437,17 @@ def test_the_loader_that_is_asked_for_has_to_be_there(
         assert ended.message == "The loader \\EFI\\debian\\shimx64.efi is not in the image."
 
 
+def test_a_loader_that_is_asked_for_is_looked_for_though_any_firmware_would_do(
+    uefi: Agent, server: MisbehavingServer, disk: Path, raw_gpt: Path
+) -> None:
+    with unchanged(disk):
+        ended = uefi.deploy(
+            request_for(serve(server, raw_gpt), disk, "raw", options={"efiBootloaderPath": "\\EFI\\no.efi"})
+        )
+    assert (ended.code, ended.message) == (3, "The loader \\EFI\\no.efi is not in the image.")
+    assert "It has \\EFI\\BOOT\\BOOTX64.EFI." in ended.status["detail"]
+
+
 def test_a_loader_for_another_machine_only(
     uefi: Agent, server: MisbehavingServer, disk: Path, tmp_path: Path
 ) -> None:

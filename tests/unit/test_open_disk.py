@@ -292,6 +292,17 @@ def test_a_disk_that_is_locked_for_a_moment(path: Path, monkeypatch: pytest.Monk
         udev.join()
 
 
+def test_a_file_that_somebody_works_on_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOCK_WAIT", 1000)
+    monkeypatch.setattr(module, "_FILE_LOCK_WAIT", 0.05)
+    with (
+        open_exclusively(path),
+        error_of(DiskBusy, "is in use", "Another process has kept it locked"),
+        open_exclusively(path),
+    ):
+        pass
+
+
 def opening_that_is_busy(times: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the kernel refuse ``times`` times; gives the flags it was asked with."""
     asked: list[int] = []
