@@ -7,7 +7,7 @@ from agent.boot.boot_draft import Draft, EndOfDisk, Loader, Server
 from agent.boot.fat_write import FatWrite, Reason
 from agent.boot.hand_over import hand_over_config
 from agent.boot.hand_over_menu import MESSAGE, HandOver, find_menu
-from agent.boot.hand_over_needs import require_hand_over_needs
+from agent.boot.hand_over_needs import require_loaders, require_tools_to_look
 from agent.boot.image_esp import ImageEsp
 from agent.boot.loader_files import LoaderFiles, own_loader, read_loader_files
 from agent.boot.secure_boot_check import kernel_stage, stages_of_added
@@ -35,8 +35,9 @@ def hand_over_in(image: Image, esps: Sequence[ImageEsp], server: Server, draft: 
         )
     part, volume = readable[0]
     because = f"Its EFI system partition (number {part.number}) has no loader."
-    require_hand_over_needs(because)
+    require_tools_to_look(because)
     hand_over = find_menu(image, because=because, with_kernel=server.checks_signatures)
+    require_loaders(because)
     files = read_loader_files()
     if volume.exists(files.config_path):
         raise NotBootable(
@@ -53,8 +54,9 @@ def add_esp(image: Image, contents: Contents, server: Server, end: EndOfDisk, dr
     """Add an EFI system partition with the loader on it. Raises NotBootable, and Refused without room."""
     table = contents.table
     because = "It has no EFI system partition."
-    require_hand_over_needs(because)
+    require_tools_to_look(because)
     hand_over = find_menu(image, because=because, with_kernel=server.checks_signatures)
+    require_loaders(because)
     files = read_loader_files()
     esp = build_esp(files.on_esp(hand_over_config(hand_over.menu)), sector_size=table.sector_size)
     try:

@@ -22,11 +22,23 @@ def loop_device(path: Path, *options: object, sector_size: int = 512) -> Iterato
     try:
         yield device
     finally:
-        detach(device)
+        # A test that has detached it gave it away: by now it may be that of another test.
+        if _stands_on(device, path):
+            detach(device)
+
+
+def _stands_on(device: Path, path: Path) -> bool:
+    try:
+        shown = Path("/sys/block", device.name, "loop/backing_file").read_text()
+    except OSError:
+        return False
+    name = shown.rstrip("\n").removesuffix(" (deleted)")
+    # What is in another file system than the root's, as /dev is, the kernel may name from its top.
+    return name == str(path) or (path.is_relative_to("/dev") and Path(name).name == path.name)
 
 
 def detach(device: Path) -> None:
-    """Take a loop device down; one that is down already is left alone."""
+    """Take a loop device down."""
     subprocess.run(["partx", "--delete", device], capture_output=True)
     subprocess.run(["losetup", "--detach", device], capture_output=True)
     backing = Path("/sys/block", device.name, "loop/backing_file")

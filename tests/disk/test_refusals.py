@@ -341,7 +341,7 @@ def test_esp_without_a_loader(agent: Agent, server: MisbehavingServer, disk: Pat
     with unchanged(disk):
         ended = agent.deploy(request_for(serve(server, image), disk, "raw", options={"bootType": "uefi"}))
     assert ended.code == 3
-    assert r"none for this machine at a usual place: \EFI\BOOT\GRUBX64.EFI" in ended.status["detail"]
+    assert r"with what it starts beside it: \EFI\BOOT\GRUBX64.EFI." in ended.status["detail"]
 
 
 def test_no_room_for_the_config_drive(
