@@ -55,11 +55,12 @@ class Cell:
     def refusal(self) -> str | None:
         """The message with which it has to be refused before anything is written; None where it boots."""
         recipe, sectors = self.recipe, self.hardware.logical_sector
+        # The file systems are looked at first, whatever the firmware is.
+        if sectors > recipe.logical_sector and recipe.file_system is FileSystem.XFS:
+            return NOT_ON_4096
         if self.firmware is Firmware.LEGACY:
             # No BIOS starts a disk with large sectors.
             return None if recipe.legacy_boot and sectors == 512 else NOT_ON_LEGACY
-        if sectors > recipe.logical_sector and recipe.file_system is FileSystem.XFS:
-            return NOT_ON_4096
         # Debian 12's systemd-boot is signed by nobody.
         unsigned = recipe.uefi_loader is UefiLoader.SYSTEMD_BOOT
         return NOT_ON_UEFI if self.firmware is Firmware.SECURE and unsigned else None
