@@ -1,7 +1,6 @@
 """Menus on Btrfs, which GRUB sees from its top level: in subvolumes as distributions call them."""
 
 import itertools
-import os
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from agent.boot.hand_over import hand_over_config
-from agent.boot.hand_over_menu import HandOver, find_menu
 from agent.images import grub_look
 from agent.images.errors import NotBootable
 from agent.images.grub_look import GrubFileSystem, menus
-from agent.images.image import raw_image
-from partitioning.byte_access import BytesReader
 from partitioning.command import CommandTimedOut
+from tests.disk.found_menu import found_in
 from tests.disk.loop_device import loop_device, mounted
 from tests.small_images import MIB, gpt_image, tool
 
@@ -39,15 +36,6 @@ def with_btrfs_root(raw: Path, *, subvolume: str, directory: str, label: str = "
             (place / "grub.cfg").write_text(MENU.format(subvolume=f"/{subvolume}" if subvolume else ""))
             (root / "boot/vmlinuz-1").write_bytes(KERNEL)
     return raw
-
-
-def found_in(raw: Path) -> HandOver:
-    fd = os.open(raw, os.O_RDONLY)
-    try:
-        image = raw_image(fd=fd, file_size=raw.stat().st_size, reader=BytesReader(b""))
-        return find_menu(image, because="It has no ESP.", with_kernel=True)
-    finally:
-        os.close(fd)
 
 
 @pytest.mark.parametrize(

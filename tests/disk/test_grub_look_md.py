@@ -7,9 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from agent.boot.hand_over_menu import HandOver, find_menu
-from agent.images.image import raw_image
-from partitioning.byte_access import BytesReader
+from tests.disk.found_menu import found_in
 from tests.small_images import MIB, gpt_image, put, tool
 
 ROOT_START, IMAGE_SIZE = 36 * MIB, 128 * MIB
@@ -43,15 +41,6 @@ def file_system(folder: Path) -> bytes:
     os.truncate(made, DATA_SIZE)
     tool("mkfs.ext4", "-q", "-F", "-d", tree, made)
     return made.read_bytes()
-
-
-def found_in(raw: Path) -> HandOver:
-    fd = os.open(raw, os.O_RDONLY)
-    try:
-        image = raw_image(fd=fd, file_size=raw.stat().st_size, reader=BytesReader(b""))
-        return find_menu(image, because="It has no ESP.", with_kernel=True)
-    finally:
-        os.close(fd)
 
 
 @pytest.mark.parametrize(
