@@ -58,6 +58,7 @@ class HeldRivals:
         self._new = plan.new
         self._disks = disks
         self._left = plan.rivals
+        self._unread: set[str] = set()
 
     def forget_what_went(self, warn: Say) -> None:
         """Leave alone what went when the chosen disk was wiped: it is that disk, over another path.
@@ -81,15 +82,17 @@ class HeldRivals:
             if is_still_there(rival, disk, self._new):
                 return None
         except DiskError as error:
+            self._unread.add(rival.partuuid)
             return f"{error.message} {error.detail}"
         return "it went when the chosen disk was erased, so it may be that disk over another path."
 
     def erase(self, tell: Say, warn: Say) -> frozenset[str]:
         """Zero both ends of each; ``warn`` is told of what can not be erased. Nothing is raised.
 
-        Gives the PARTUUIDs of those that are left.
+        Gives the PARTUUIDs of those that are left, also of what could not be read.
         """
-        return frozenset(rival.partuuid for rival in self._left if not self._erase(rival, tell, warn))
+        failed = {rival.partuuid for rival in self._left if not self._erase(rival, tell, warn)}
+        return frozenset(failed | self._unread)
 
     def _erase(self, rival: Rival, tell: Say, warn: Say) -> bool:
         disk = self._disks[rival.disk]

@@ -238,6 +238,9 @@ def test_one_that_can_not_be_read_again_is_told_of(
         held, rivals = held_rivals(image_file, other, stack)
         monkeypatch.setattr(OpenDisk, "pread", failing)
         assert held.erase(refuse, warnings.append) == {rival.partuuid for rival in rivals}
+        held.forget_what_went(lambda _: None)
+        # What can not be read is left alone, and so are its boot entries.
+        assert held.erase(refuse, refuse) == {rival.partuuid for rival in rivals}
     assert len(warnings) == len(rivals)
     assert other.read_bytes() == before
 
