@@ -5,6 +5,8 @@ firmware and no kernel takes the disk for something to boot or to mount. All wor
 table happens in memory; ``commit`` puts it on the disk as the very last write.
 """
 
+from collections.abc import Sequence
+
 from partitioning.open_disk import OpenDisk
 
 HEAD_SIZE = 1 << 20
@@ -42,6 +44,13 @@ class HeldHead:
         if inside < len(data):
             self._disk.pwrite(data[inside:], offset + inside)
         self._head[offset : offset + inside] = data[:inside]
+
+    def pwritev(self, buffers: Sequence[bytes | memoryview], offset: int) -> None:
+        """Write the buffers one after another, from ``offset`` on; for the disk they are not put together."""
+        if offset >= len(self._head):
+            self._disk.pwritev(buffers, offset)
+        else:
+            self.pwrite(b"".join(buffers), offset)
 
     def zero(self, offset: int, length: int) -> None:
         """Make ``length`` bytes at ``offset`` read as zero; what belongs to the head does in memory."""

@@ -6,7 +6,7 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,8 @@ _LOCK_WAIT = 10.0
 _FILE_LOCK_WAIT = 1.0
 _LOCK_POLL = 0.1
 _ZERO_PIECE = 4 << 20
+_MOST_BUFFERS = 1024
+"""IOV_MAX, limits.h."""
 
 DEFAULT_SECTOR_SIZE = 512
 
@@ -84,6 +86,22 @@ class OpenDisk:
                 raise self._write_error(offset, os.strerror(error.errno or 0)) from error
             view = view[written:]
             offset += written
+
+    def pwritev(self, buffers: Sequence[bytes | memoryview], offset: int) -> None:
+        """Write the buffers one after another, from ``offset`` on, as if they were one."""
+        length = sum(map(len, buffers))
+        if offset < 0 or offset + length > self._size:
+            raise self._write_error(offset, f"{length} bytes there are past the end of the disk")
+        for first in range(0, len(buffers), _MOST_BUFFERS):
+            some = buffers[first : first + _MOST_BUFFERS]
+            length = sum(map(len, some))
+            try:
+                written = os.pwritev(self.fd, some, offset)
+            except OSError as error:
+                raise self._write_error(offset, os.strerror(error.errno or 0)) from error
+            if written < length:
+                self.pwrite(b"".join(some)[written:], offset + written)
+            offset += length
 
     def zero(self, offset: int, length: int) -> None:
         """Make ``length`` bytes at ``offset`` read as zero, the fast way where there is one."""

@@ -46,7 +46,8 @@ from agent.reporting.events import (
 )
 from agent.request.model import Erase, ImageType
 from agent.status import DiskStatus
-from agent.writing.write_image import compare_body, hold_head, write_body
+from agent.writing.write_image import compare, write_image
+from agent.writing.written import Written
 from configdrive import drive
 from partitioning import backup_gpt, new_partition
 from partitioning.convert_table import convert_table
@@ -184,15 +185,15 @@ def _wipe(context: Context, disk: OpenDisk, old: tuple[ByteRange, ...]) -> None:
 
 
 def _write(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHead) -> None:
+    written = Written() if context.request.options.verify else None
     with context.step(Step.WRITE):
-        write_body(plan.image, disk, context.reporter.progress)
-        hold_head(plan.image, held)
+        write_image(plan.image, disk, held, context.reporter.progress, written)
     with context.step(Step.FLUSH):
         # With progress: on a slow disk it takes minutes, and that is not a hang.
         disk.flush(context.reporter.progress)
-    if context.request.options.verify:
+    if written is not None:
         with context.step(Step.COMPARE):
-            compare_body(plan.image, disk, context.reporter.progress)
+            compare(plan.image, disk, held, context.reporter.progress, written)
 
 
 def _fit_table(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:

@@ -47,3 +47,15 @@ class ChecksumMismatch(FetchError):
         self.actual = actual
         self.expected = expected
         self.kind = kind
+
+
+class ReadAgain(FetchError):
+    """Bytes of the file were asked for that had been used, and given back."""
+
+    def __init__(self, offset: int) -> None:
+        """``offset`` (bytes) is where in the file."""
+        super().__init__(
+            "The image can not be read.",
+            detail=f"It names the same bytes of its file twice (at byte {offset}); no sound image does.",
+            hint="Convert it (qemu-img convert -O qcow2 IMAGE NEW.qcow2) and publish the result.",
+        )

@@ -6,11 +6,15 @@ also when the agent is killed.
 """
 
 import errno
+import mmap
 import os
+import threading
 from types import TracebackType
 from typing import Self
 
-from agent.fetch.errors import TooBigForMemory
+from agent.fetch.errors import ReadAgain, TooBigForMemory
+from agent.ranges import Ranges
+from partitioning.zeroing import punch_zeroes
 
 _NO_MEMORY = (errno.ENOSPC, errno.ENOMEM, errno.EFBIG, errno.EDQUOT)
 
@@ -18,14 +22,16 @@ _NO_MEMORY = (errno.ENOSPC, errno.ENOMEM, errno.EFBIG, errno.EDQUOT)
 class Spool:
     """Bytes that are appended as they arrive and can be read at any offset. It is a ByteReader.
 
-    All bytes up to ``size`` are there; what is beyond has not come yet. A reader that waits for more, and
-    one that gives memory back, belong in ``pread`` and beside ``truncate``.
+    All bytes up to ``size`` are there, but for those that were given back; what is beyond has not come yet.
+    One thread appends and truncates; any may read, and give back what nobody reads any more.
     """
 
     def __init__(self, name: str = "byoi-image") -> None:
         """Make an empty spool; ``name`` is what /proc shows for it."""
         self._fd = os.memfd_create(name, os.MFD_CLOEXEC)
         self._size = 0
+        self._lock = threading.Lock()
+        self._released = Ranges()
 
     @property
     def size(self) -> int:
@@ -56,11 +62,35 @@ class Spool:
             raise ValueError(f"{size} is not within the {self._size} bytes that are there")
         os.ftruncate(self._fd, size)
         self._size = size
+        with self._lock:
+            self._released.clear()
 
     def pread(self, length: int, offset: int) -> bytes:
-        """Return exactly ``length`` bytes at ``offset``; EOFError when they are not all there."""
+        """Return exactly ``length`` bytes at ``offset``; EOFError when they are not all there.
+
+        Raises ReadAgain when one of them was given back.
+        """
         if offset < 0 or length < 0 or offset + length > self._size:
             raise EOFError(f"{length} bytes at {offset} are not within {self._size} bytes")
+        self.require(offset, offset + length)
+        return self._read(length, offset)
+
+    def read_around(self, length: int, offset: int) -> bytes:
+        """Return exactly ``length`` bytes at ``offset``, whatever was given back of them: ``require`` tells.
+
+        EOFError when they have not all come.
+        """
+        if offset < 0 or length < 0 or offset + length > self._size:
+            raise EOFError(f"{length} bytes at {offset} are not within {self._size} bytes")
+        return self._read(length, offset)
+
+    def require(self, start: int, end: int) -> None:
+        """Make sure that nothing from ``start`` to ``end`` was given back. Raises ReadAgain."""
+        with self._lock:
+            if self._released.overlap(start, end):
+                raise ReadAgain(start)
+
+    def _read(self, length: int, offset: int) -> bytes:
         pieces = []
         while length:  # one call gives at most 2 GiB, read(2)
             piece = os.pread(self._fd, length, offset)
@@ -70,6 +100,19 @@ class Spool:
             length -= len(piece)
             offset += len(piece)
         return b"".join(pieces)
+
+    def release(self, start: int, end: int) -> None:
+        """Give the memory of the bytes from ``start`` to ``end`` back: nobody reads them again."""
+        end = min(end, self._size)
+        if start >= end:
+            return
+        with self._lock:
+            whole_start, whole_end = self._released.add(start, end)
+        # Memory comes in pages; one that this range has a part of may be complete with its neighbours'.
+        first = max(_up(whole_start), _down(start))
+        last = min(_down(whole_end), _up(end))
+        if first < last:
+            punch_zeroes(self._fd, first, last - first)
 
     def close(self) -> None:
         """Give all memory back. A second call does nothing."""
@@ -87,3 +130,11 @@ class Spool:
     ) -> None:
         """Close the spool."""
         self.close()
+
+
+def _down(offset: int) -> int:
+    return offset // mmap.PAGESIZE * mmap.PAGESIZE
+
+
+def _up(offset: int) -> int:
+    return -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE

@@ -46,3 +46,10 @@ class NoUsableTable(ImageError):
 
 class NotForSectorSize(ImageError):
     """Something in the image can not be used on a disk with logical sectors of this size."""
+
+
+def cut_short(kind: str, size: int) -> BadFormat:
+    """Give the error for a file (``kind``: "qcow2 file") of ``size`` bytes that ends before its data does."""
+    return BadFormat(
+        f"The {kind} was cut short: it ends after {size} bytes, within its data.", hint=PUBLISH_AGAIN
+    )

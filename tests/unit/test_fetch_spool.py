@@ -1,3 +1,4 @@
+import mmap
 import os
 import subprocess
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.fetch.errors import TooBigForMemory
+from agent.fetch.errors import ReadAgain, TooBigForMemory
 from agent.fetch.spool import Spool
 
 
@@ -77,3 +78,60 @@ def test_no_memory_is_an_explained_error(monkeypatch: pytest.MonkeyPatch, spool:
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(TooBigForMemory):
         spool.append(b"abc")
+
+
+PAGE = mmap.PAGESIZE
+
+
+def held(spool: Spool) -> int:
+    return os.fstat(spool.fd).st_blocks * 512
+
+
+@given(st.permutations(range(16)), st.integers(0, 16))
+def test_memory_is_given_back_page_by_page(order: list[int], count: int) -> None:
+    part = PAGE // 2 + 100
+    with Spool() as spool:
+        spool.append(b"x" * (16 * part))
+        gone = set[int]()
+        for number in order[:count]:
+            spool.release(number * part, (number + 1) * part)
+            gone |= set(range(number * part, (number + 1) * part))
+        pages = [range(at, min(at + PAGE, spool.size)) for at in range(0, spool.size, PAGE)]
+        whole = [page for page in pages if len(page) == PAGE]
+        kept = sum(not gone.issuperset(page) for page in whole) + len(pages) - len(whole)
+        assert held(spool) == kept * PAGE
+        for number in range(16):
+            if number not in order[:count]:
+                assert spool.pread(part, number * part) == b"x" * part
+
+
+def test_what_was_given_back_is_not_read_as_zeroes(spool: Spool) -> None:
+    spool.append(b"x" * (3 * PAGE))
+    spool.release(100, 2 * PAGE)
+    for length, offset in ((200, 0), (1, 100), (PAGE, PAGE), (2, 2 * PAGE - 1)):
+        with pytest.raises(ReadAgain):
+            spool.pread(length, offset)
+        with pytest.raises(ReadAgain):
+            spool.require(offset, offset + length)
+    assert spool.pread(100, 0) == b"x" * 100
+    assert spool.pread(PAGE, 2 * PAGE) == b"x" * PAGE
+    assert spool.read_around(3 * PAGE, 0)[2 * PAGE :] == b"x" * PAGE
+    with pytest.raises(EOFError):
+        spool.read_around(1, 3 * PAGE)
+
+
+def test_what_starts_again_can_be_read_again(spool: Spool) -> None:
+    spool.append(b"x" * PAGE)
+    spool.release(0, PAGE)
+    spool.truncate()
+    spool.append(b"y" * PAGE)
+    assert spool.pread(PAGE, 0) == b"y" * PAGE
+
+
+def test_giving_back_what_is_not_there(spool: Spool) -> None:
+    spool.append(b"x" * 10)
+    spool.release(10, 20)
+    spool.release(5, 5)
+    assert spool.pread(10, 0) == b"x" * 10
+    spool.release(5, 20)
+    assert spool.pread(5, 0) == b"x" * 5

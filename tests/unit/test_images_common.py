@@ -9,8 +9,9 @@ from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
 from agent.deployment.target import Target
 from agent.fetch.digest import ChecksumKind
 from agent.images.image import Image, raw_image
+from agent.images.pieces import Incoming
 from agent.request.model import Request
-from partitioning.byte_access import ByteReader, BytesReader
+from partitioning.byte_access import BytesReader
 from partitioning.disks import file_disk
 from partitioning.release import ReleasePlan
 from tests.table_samples import mbr
@@ -28,8 +29,21 @@ def tiny_image(size: int = 2 * MIB, *, boot_code: bytes = BOOT_CODE, seed: int =
     return record.ljust(first * SECTOR, b"\0") + random.Random(seed).randbytes(size - first * SECTOR)
 
 
-def image_of(data: bytes | ByteReader, *, fd: int = -1) -> Image:
-    reader = BytesReader(data) if isinstance(data, bytes) else data
+class HeldBytes(BytesReader):
+    """A file that stays in memory, whatever is given back of it."""
+
+    def require(self, start: int, end: int) -> None:
+        pass
+
+    def read_around(self, length: int, offset: int) -> bytes:
+        return self.pread(length, offset)
+
+    def release(self, start: int, end: int) -> None:
+        pass
+
+
+def image_of(data: bytes | Incoming, *, fd: int = -1) -> Image:
+    reader = HeldBytes(data) if isinstance(data, bytes) else data
     return raw_image(fd=fd, file_size=reader.size, reader=reader)
 
 

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.fetch.spool import Spool
-from agent.images import qemu_img, reader
+from agent.images import qemu_img
 from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, UnsafeImage
 from agent.images.image import padded
 from agent.images.inspect import Contents, look_inside, open_image, require_fit
+from agent.images.qcow2 import reader
 from agent.request.model import ImageType
 from configdrive.iso import build_iso
 from partitioning.command import CommandFailed, CommandTimedOut, OutputTooLong
@@ -192,11 +193,10 @@ def test_an_image_with_more_partitions_than_are_looked_into() -> None:
 def test_an_image_whose_places_are_too_many(
     spool: Spool, compressed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "_PIECE", 4096)
     spool.append(compressed)
     assert look_inside(open_image(spool, ImageType.QCOW2), 512).boot.legacy is None
-    monkeypatch.setattr(reader, "_MOST_PIECES", 1)
-    with pytest.raises(BadFormat, match="tables are scattered"):
+    monkeypatch.setattr(reader, "_MOST_TABLE_BYTES", 65535)
+    with pytest.raises(BadFormat, match="65536 bytes of its tables were read"):
         look_inside(open_image(spool, ImageType.QCOW2), 512)
 
 

@@ -8,12 +8,21 @@ from hypothesis import strategies as st
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.images.errors import BadFormat, UnsafeImage
 from agent.images.inspect import check_first_bytes
-from agent.images.qcow2_header import Incompatible, Qcow2Header, parse, refuse_unsafe
+from agent.images.qcow2.header import Compression, Incompatible, Qcow2Header, parse, refuse_unsafe
 from agent.request.model import ImageType
 from tests.small_images import tool
 
 SIZE = 64 << 20
-BACKING_FILE, CLUSTER_BITS, VIRTUAL_SIZE, ENCRYPTION, SNAPSHOTS, FEATURES, LENGTH = 8, 20, 24, 32, 60, 72, 100
+BACKING_FILE, CLUSTER_BITS, VIRTUAL_SIZE, ENCRYPTION, L1_SIZE, SNAPSHOTS, FEATURES, LENGTH = (
+    8,
+    20,
+    24,
+    32,
+    36,
+    60,
+    72,
+    100,
+)
 
 
 def made(folder: Path, *options: str) -> bytes:
@@ -146,7 +155,7 @@ def test_extensions_end_where_they_say_or_where_the_cluster_does(first: bytes) -
     unknown = struct.pack(">II", 0x12345678, 5) + bytes(8)
     assert parse(changed(first, 112, unknown + data_file + end)).extensions == {0x12345678, 0x44415441}
     assert parse(changed(first, 112, unknown + end + data_file)).extensions == {0x12345678}
-    small = changed(first, CLUSTER_BITS, struct.pack(">I", 9))
+    small = changed(changed(first, CLUSTER_BITS, struct.pack(">I", 9)), L1_SIZE, struct.pack(">I", 2048))
     up_to_the_end = struct.pack(">II", 0x12345678, 512 - 112 - 8)
     beyond = changed(changed(small, 112, up_to_the_end), 512, data_file)
     assert parse(beyond).extensions == {0x12345678}
@@ -175,3 +184,32 @@ def test_whatever_the_bytes_are(first: bytes, data: st.DataObject) -> None:
         assert isinstance(header, Qcow2Header)
         assert 0 < header.virtual_size <= 1 << 60
         assert (header.backing_file_offset, header.encryption, header.incompatible & ~0b11001) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("entries", [0, (32 << 20) // 8 + 1])
+def test_an_l1_table_that_can_not_be(first: bytes, entries: int) -> None:
+    with pytest.raises(BadFormat, match=f"names {entries} L1 entries, which can not be"):
+        parse(changed(first, L1_SIZE, struct.pack(">I", entries)))
+
+
+COMPRESSION = 104
+
+
+def test_the_compression_that_the_header_names(tmp_path: Path, first: bytes) -> None:
+    assert parse(first).compression is Compression.ZLIB
+    zstd = made(tmp_path, "-o", "compression_type=zstd")
+    assert parse(zstd).compression is Compression.ZSTD
+    for wrong in (
+        changed(zstd, COMPRESSION, b"\0"),
+        changed(zstd, COMPRESSION, b"\2"),
+        changed(first, COMPRESSION, b"\1"),
+    ):
+        with pytest.raises(BadFormat, match="names a compression"):
+            parse(wrong)
+
+
+def test_clusters_too_small_for_subclusters(tmp_path: Path) -> None:
+    extended = made(tmp_path, "-o", "extended_l2=on,cluster_size=16k")
+    assert parse(extended).has_subclusters
+    with pytest.raises(BadFormat, match=r"names clusters of 2\^13 bytes"):
+        parse(changed(extended, CLUSTER_BITS, struct.pack(">I", 13)))

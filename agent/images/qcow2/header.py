@@ -6,7 +6,7 @@ follow a backing file or an external data file that a hostile header names, so t
 
 import struct
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import Enum, IntFlag
 
 from agent.images.errors import CONVERT, PUBLISH_AGAIN, BadFormat, UnsafeImage
 from agent.images.magic import has_boot_signature, is_qcow2, recognise
@@ -15,12 +15,15 @@ _V2_LENGTH = 72
 _V3_LENGTH = 104
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
 _V3 = struct.Struct(">QQQII")
+_COMPRESSION_OFFSET = 104
 
 _EXTENSION_END = 0
 _EXTENSION_DATA_FILE = 0x44415441
 _EXTENSION_ENCRYPTION = 0x0537BE77
 
 _MAX_VIRTUAL_SIZE = 1 << 60
+_MAX_L1_ENTRIES = (32 << 20) // 8
+"""QEMU's own limit (block/qcow2.h, QCOW_MAX_L1_SIZE)."""
 _MAX_SNAPSHOTS = 256
 """QEMU allows 65536, and then takes 570 MB to tell of them."""
 
@@ -33,6 +36,13 @@ class Incompatible(IntFlag):
     EXTERNAL_DATA = 4
     COMPRESSION_TYPE = 8
     EXTENDED_L2 = 16
+
+
+class Compression(Enum):
+    """How compressed clusters are packed; the value is that of the header's field."""
+
+    ZLIB = 0
+    ZSTD = 1
 
 
 _KNOWN = Incompatible.DIRTY | Incompatible.CORRUPT | Incompatible.EXTERNAL_DATA
@@ -53,7 +63,24 @@ class Qcow2Header:
     l1_offset: int
     snapshots: int
     incompatible: int
+    compression: Compression
     extensions: frozenset[int]
+
+    @property
+    def cluster_size(self) -> int:
+        """Bytes of a cluster."""
+        return 1 << self.cluster_bits
+
+    @property
+    def has_subclusters(self) -> bool:
+        """Tell whether L2 entries are extended ones, of 16 bytes."""
+        return bool(self.incompatible & Incompatible.EXTENDED_L2)
+
+    @property
+    def table_span(self) -> int:
+        """Bytes of the virtual disk that one L2 table maps."""
+        entry = 16 if self.has_subclusters else 8
+        return self.cluster_size // entry * self.cluster_size
 
 
 def parse(first: bytes) -> Qcow2Header:
@@ -79,6 +106,7 @@ def parse(first: bytes) -> Qcow2Header:
         l1_offset=fields[8],
         snapshots=fields[11],
         incompatible=incompatible,
+        compression=_compression(first, header_length, incompatible),
         extensions=_extensions(first, header_length, 1 << min(fields[4], 21)),
     )
     _check_sane(header)
@@ -124,6 +152,19 @@ def _version_3(first: bytes) -> tuple[int, int]:
     return incompatible, length
 
 
+def _compression(first: bytes, header_length: int, incompatible: int) -> Compression:
+    # "Header", byte 104: the field is there in a header that is long enough, and is not zero if, and only if,
+    # the feature bit is set.
+    value = first[_COMPRESSION_OFFSET] if header_length > _COMPRESSION_OFFSET < len(first) else 0
+    known = value in (kind.value for kind in Compression)
+    if not known or bool(value) != bool(incompatible & Incompatible.COMPRESSION_TYPE):
+        raise BadFormat(
+            f"The qcow2 header names a compression ({value}) that is not known or contradicts its features.",
+            hint=CONVERT,
+        )
+    return Compression(value)
+
+
 def _extensions(first: bytes, offset: int, cluster_size: int) -> frozenset[int]:
     # They end at a type of zero, or where the first cluster does.
     found = set()
@@ -138,7 +179,8 @@ def _extensions(first: bytes, offset: int, cluster_size: int) -> frozenset[int]:
 
 
 def _check_sane(header: Qcow2Header) -> None:
-    if not 9 <= header.cluster_bits <= 21:
+    least = 14 if header.has_subclusters else 9
+    if not least <= header.cluster_bits <= 21:
         raise BadFormat(
             f"The qcow2 header names clusters of 2^{header.cluster_bits} bytes, which can not be.",
             hint=PUBLISH_AGAIN,
@@ -146,6 +188,12 @@ def _check_sane(header: Qcow2Header) -> None:
     if not 0 < header.virtual_size <= _MAX_VIRTUAL_SIZE:
         raise BadFormat(
             f"The qcow2 header names a size of {header.virtual_size} bytes, which can not be.",
+            hint=PUBLISH_AGAIN,
+        )
+    if header.l1_size < -(-header.virtual_size // header.table_span) or header.l1_size > _MAX_L1_ENTRIES:
+        raise BadFormat(
+            f"The qcow2 header names {header.l1_size} L1 entries, which can not be for a size of"
+            f" {header.virtual_size} bytes.",
             hint=PUBLISH_AGAIN,
         )
     if header.snapshots > _MAX_SNAPSHOTS:

@@ -1,0 +1,74 @@
+"""Writing an image's pieces: several at a time, and no more of them in memory than that.
+
+Reading, unpacking, digests and writing let other threads run, so a few threads keep disk and processors busy.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from agent.images.pieces import Buffer, Piece, Run, ZeroPiece
+from agent.writing.threads import in_threads
+
+OnWritten = Callable[[int], None]
+"""Gets the number of bytes that were written, or zeroed, just now; in the calling thread."""
+
+_MOST_ZEROES = 1 << 30
+"""Bytes zeroed by one call: a disk that has to write them takes seconds, and there is progress."""
+
+
+class Store(Protocol):
+    """What is written to; from several threads, at places that do not overlap."""
+
+    def pwritev(self, buffers: list[Buffer], offset: int) -> None:
+        """Write the buffers one after another, from ``offset`` (bytes) on."""
+        ...
+
+    def zero(self, offset: int, length: int) -> None:
+        """Make a range read as zero."""
+        ...
+
+
+class Witness(Protocol):
+    """Takes note of what went where, from several threads."""
+
+    def saw(self, part: Run | ZeroPiece) -> None:
+        """Data, or zeroes, have been written."""
+        ...
+
+
+def write_pieces(
+    pieces: Iterable[Piece],
+    store: Store,
+    *,
+    path: Path,
+    on_written: OnWritten,
+    witness: Witness | None = None,
+) -> None:
+    """Write all of them to the store, the disk at ``path``.
+
+    What goes wrong first, in whatever thread, is raised when the others have ended.
+    """
+
+    def write(piece: Piece) -> None:
+        for part in (piece,) if isinstance(piece, ZeroPiece) else piece.runs():
+            if isinstance(part, ZeroPiece):
+                store.zero(part.offset, part.length)
+            else:
+                store.pwritev(list(part.buffers), part.offset)
+            if witness is not None:
+                witness.saw(part)
+
+    for piece in in_threads(_small(pieces), write, path=path):
+        if not isinstance(piece, ZeroPiece):
+            piece.done()
+        on_written(piece.length)
+
+
+def _small(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        if not isinstance(piece, ZeroPiece):
+            yield piece
+            continue
+        for begin in range(0, piece.length, _MOST_ZEROES):
+            yield ZeroPiece(piece.offset + begin, min(_MOST_ZEROES, piece.length - begin))

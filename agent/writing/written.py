@@ -1,0 +1,87 @@
+"""What was written where, so that it can be told from the disk alone whether it is there."""
+
+import hashlib
+import threading
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from agent.errors import ContentsDiffer
+from agent.images.pieces import MOST_BYTES, Run, ZeroPiece
+from agent.writing.threads import in_threads
+from partitioning.byte_access import ByteReader
+
+_DIGEST_BYTES = 16
+_NO_DIGEST = bytes(_DIGEST_BYTES)
+"""Stands for a range of zeroes."""
+_ZEROES = bytes(MOST_BYTES)
+
+
+class _Range(NamedTuple):
+    offset: int
+    length: int
+    digest: bytes
+
+
+class Written:
+    """Keeps a digest of each range that is written: 32 bytes of memory for about 2 MiB."""
+
+    def __init__(self) -> None:
+        """Begin with nothing written."""
+        self._lock = threading.Lock()
+        self._offsets = array("Q")
+        self._lengths = array("Q")
+        self._digests = bytearray()
+
+    def saw(self, part: Run | ZeroPiece) -> None:
+        """Take note of data or zeroes, from any thread."""
+        digest = _NO_DIGEST if isinstance(part, ZeroPiece) else _digest(part)
+        with self._lock:
+            self._offsets.append(part.offset)
+            self._lengths.append(part.length)
+            self._digests += digest
+
+    def compare(self, disk: ByteReader, *, path: Path, on_compared: Callable[[int], None]) -> None:
+        """Read every range from ``disk``, which is at ``path``. Raises ContentsDiffer.
+
+        ``on_compared`` gets the bytes of each range that is as it was written.
+        """
+
+        def check(one: _Range) -> None:
+            if not _is_there(one, disk):
+                raise _differs(one, path)
+
+        for one in in_threads(self._in_order(), check, path=path):
+            on_compared(one.length)
+
+    def _in_order(self) -> Iterator[_Range]:
+        for index in sorted(range(len(self._offsets)), key=self._offsets.__getitem__):
+            place = index * _DIGEST_BYTES
+            digest = bytes(self._digests[place : place + _DIGEST_BYTES])
+            yield _Range(self._offsets[index], self._lengths[index], digest)
+
+
+def _digest(run: Run) -> bytes:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for buffer in run.buffers:
+        digest.update(buffer)
+    return digest.digest()
+
+
+def _is_there(one: _Range, disk: ByteReader) -> bool:
+    if one.digest != _NO_DIGEST:
+        return _digest(Run(one.offset, (disk.pread(one.length, one.offset),))) == one.digest
+    end = one.offset + one.length
+    return all(
+        _ZEROES.startswith(disk.pread(min(MOST_BYTES, end - at), at))
+        for at in range(one.offset, end, MOST_BYTES)
+    )
+
+
+def _differs(one: _Range, path: Path) -> ContentsDiffer:
+    return ContentsDiffer(
+        f"What is read from {path} is not what was written.",
+        detail=f"The image and the disk differ between byte {one.offset} and {one.offset + one.length}.",
+        hint="The disk, its controller or the memory is faulty; use another disk.",
+    )

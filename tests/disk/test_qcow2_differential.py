@@ -1,0 +1,95 @@
+"""Our own qcow2 reading beside qemu-img's, on random images: byte for byte the same.
+
+BYOI_SAMPLES says how many images (40), BYOI_SEED which ones (by chance; a failure names its seed).
+"""
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.fetch.spool import Spool
+from agent.images.errors import BadFormat
+from agent.images.pieces import ZeroPiece
+from agent.images.qcow2.header import Incompatible, Qcow2Header, parse
+from agent.images.qcow2.reader import Qcow2Reader
+from agent.images.qcow2.tables import survey
+from agent.images.qcow2.walk import walk
+from tests.qcow2_samples import random_image
+from tests.small_images import MIB, qcow2, sparse_pattern
+
+SAMPLES = int(os.environ.get("BYOI_SAMPLES", "40"))
+SEED = int(os.environ.get("BYOI_SEED", random.randrange(1 << 30)))
+
+
+GROUPS = 8
+
+
+def is_sound(path: Path, raw: Path) -> bool:
+    """Convert it, and tell whether that can be done: at times QEMU's tools make what they can not read."""
+    command = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(raw)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def poured(header: Qcow2Header, spool: Spool) -> bytes:
+    """Give all pieces put together, over random bytes."""
+    content, seen = bytearray(os.urandom(header.virtual_size)), 0
+    for piece in walk(header, spool):
+        seen += piece.length
+        for part in (piece,) if isinstance(piece, ZeroPiece) else piece.runs():
+            data = bytes(part.length) if isinstance(part, ZeroPiece) else b"".join(part.buffers)
+            content[part.offset : part.offset + part.length] = data
+        if not isinstance(piece, ZeroPiece):
+            piece.done()
+    assert seen == header.virtual_size
+    return bytes(content)
+
+
+def read_here_and_there(reader: Qcow2Reader, expected: bytes, chance: random.Random) -> None:
+    for _ in range(20):
+        offset = chance.randrange(len(expected))
+        length = min(chance.choice((1, 512, 5000, 300_000)), len(expected) - offset)
+        assert reader.pread(length, offset) == expected[offset : offset + length]
+
+
+def compare(seed: int, folder: Path) -> None:
+    path, raw = random_image(folder, seed), folder / "converted.raw"
+    data = path.read_bytes()
+    with Spool() as spool:
+        spool.append(data)
+        header = parse(data[:65536])
+        if not is_sound(path, raw):
+            with pytest.raises(BadFormat):
+                poured(header, spool)
+            return
+        if header.incompatible & Incompatible.CORRUPT:
+            return
+        expected = raw.read_bytes()
+        allocated = survey(header, spool)
+        assert 0 <= allocated <= len(expected)
+        read_here_and_there(Qcow2Reader(header, spool), expected, random.Random(seed))
+        assert poured(header, spool) == expected
+        assert os.fstat(spool.fd).st_blocks * 512 <= len(data) + 4096
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_random_images(group: int, tmp_path: Path) -> None:
+    for seed in range(SEED + group, SEED + SAMPLES, GROUPS):
+        print(f"BYOI_SEED={seed}")
+        compare(seed, tmp_path)
+        for made in tmp_path.iterdir():
+            made.unlink()
+
+
+def test_nearly_all_memory_is_given_back_meanwhile(tmp_path: Path) -> None:
+    raw = tmp_path / "image.raw"
+    raw.write_bytes(sparse_pattern(40 * MIB, 3))
+    for options in (("-c",), ("-c", "-o", "compression_type=zstd"), ()):
+        data = qcow2(raw, *options).read_bytes()
+        with Spool() as spool:
+            spool.append(data)
+            assert poured(parse(data[:65536]), spool) == raw.read_bytes()
+            # Left are the header, the reference counts, and what the clusters of the file have beside data.
+            assert os.fstat(spool.fd).st_blocks * 512 <= 8 * 65536
