@@ -32,7 +32,7 @@ from agent.fetch.download import download
 from agent.fetch.errors import ChecksumMismatch
 from agent.fetch.memory import MemoryBudget
 from agent.fetch.spool import Spool
-from agent.images.inspect import open_image
+from agent.images.open_image import open_image
 from agent.interrupts import undisturbed
 from agent.reporting.events import (
     Asked,

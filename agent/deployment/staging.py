@@ -8,7 +8,8 @@ from agent.fetch.ca_file import ca_file_fault
 from agent.fetch.digest import Checksum, ChecksumKind, Digest
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
-from agent.images.inspect import check_first_bytes, require_fit
+from agent.images.first_bytes import check_first_bytes
+from agent.images.inspect import require_fit
 from agent.reporting.reporter import Reporter
 from agent.request.model import ImageType, Request
 from partitioning.disks import Disk

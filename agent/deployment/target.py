@@ -53,7 +53,7 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
     Raises CommandMissing, DiskNotFound, DiskUnsuitable, and DiskBusy for the running system's disk, and for
     one that is mounted or in swap.
     """
-    require_tools()
+    require_tools(request.type)
     named = request.options.disk
     inventory = () if named and Path(named).is_file() else read_inventory()
     if named:

@@ -49,7 +49,7 @@ class ChecksumMismatch(FetchError):
         self.kind = kind
 
 
-class ReadAgain(FetchError):
+class ReadAgain(ExplainedError):
     """Bytes of the file were asked for that had been used, and given back."""
 
     def __init__(self, offset: int) -> None:

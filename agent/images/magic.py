@@ -35,7 +35,11 @@ _AT_START = (
 )
 _ELSEWHERE = (
     (64, b"\x7f\x10\xda\xbe", FileKind("a VDI image", CONVERT)),
-    (257, b"ustar", FileKind("a tar archive (an OVA is one)", f"Unpack it. {CONVERT}")),
+    (
+        257,
+        b"ustar",
+        FileKind("a tar archive (an OVA is one)", "Set type to ova if it is one; unpack it if not."),
+    ),
 )
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n\f")
 
@@ -54,6 +58,11 @@ def recognise(first: bytes) -> FileKind | None:
 def is_qcow2(first: bytes) -> bool:
     """Tell whether the bytes begin like a qcow2 image."""
     return first.startswith(b"QFI\xfb")
+
+
+def is_tar(first: bytes) -> bool:
+    """Tell whether the bytes begin like a tar archive (POSIX ustar, or GNU's)."""
+    return first[257:262] == b"ustar"
 
 
 def has_boot_signature(first: bytes) -> bool:

@@ -6,6 +6,7 @@ memory without a name, and GRUB's tools open nothing that has none.
 """
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -71,13 +72,25 @@ def _remove(mount: Path) -> None:
 
 
 def _daemon(image: Image, mount: Path) -> list[str]:
-    file = f"driver=file,filename=/proc/self/fd/{image.fd},locking=off,read-only=on,node-name=file"
     return [
         TOOL,
-        *("--blockdev", file),
-        *("--blockdev", f"driver={image.type},file=file,read-only=on,node-name=image"),
+        *(word for node in _nodes(image) for word in ("--blockdev", json.dumps(node | {"read-only": True}))),
         *("--export", f"type=fuse,id=view,node-name=image,mountpoint={mount},writable=off,{_others()}"),
     ]
+
+
+def _nodes(image: Image) -> Iterator[dict[str, object]]:
+    """Yield what the view is made of, from the file upwards."""
+    name = f"/proc/self/fd/{image.fd}"
+    yield {"node-name": "file", "driver": "file", "filename": name, "locking": "off"}
+    below = "file"
+    if image.window is not None:
+        offset, size = image.window
+        yield {"node-name": "window", "driver": "raw", "offset": offset, "size": size, "file": "file"}
+        below = "window"
+    node: dict[str, object] = {"node-name": "image", "driver": image.driver, "file": below}
+    # Whatever the image says of a file that it builds on: there is none.
+    yield node if image.driver == "raw" else node | {"backing": None}
 
 
 def _others() -> str:

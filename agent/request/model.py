@@ -21,10 +21,11 @@ from agent.request import ssh_keys
 
 
 class ImageType(StrEnum):
-    """The image types this version writes."""
+    """The types of images."""
 
     QCOW2 = "qcow2"
     RAW = "raw"
+    OVA = "ova"
 
 
 class BootType(StrEnum):

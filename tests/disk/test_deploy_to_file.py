@@ -12,6 +12,7 @@ from tests import cloud_init_reader
 from tests.agent_process import CONFIGDRIVE, SSH_KEY, UNPRIVILEGED, Agent, digest, request_for, with_sum
 from tests.disk.conftest import MakeLoop, serve
 from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.ova_samples import ova, stream_optimised, vmdk
 from tests.small_images import (
     MIB,
     esp_with_loader,
@@ -304,3 +305,38 @@ def test_secrets_appear_nowhere(agent: Agent, server: MisbehavingServer, qcow2_g
     left = [path.read_text() for path in agent.run_directory.iterdir()]
     told = [ended.people, failed.people, json.dumps(ended.events), json.dumps(failed.events), *left]
     assert not [text for text in told if "s3cret" in text]
+
+
+@pytest.mark.parametrize("form", ["streamOptimized", "monolithicSparse", "with a footer"])
+def test_an_ova(
+    agent: Agent, server: MisbehavingServer, raw_gpt: Path, disk: Path, tmp_path: Path, form: str
+) -> None:
+    raw = tmp_path / "image.raw"
+    raw.write_bytes(raw_gpt.read_bytes())
+    content = stream_optimised(raw.read_bytes()) if form == "with a footer" else vmdk(raw, form).read_bytes()
+    path = tmp_path / "box.ova"
+    path.write_bytes(ova(content))
+    options = {"verify": True}
+    ended = agent.deploy(
+        request_for(
+            serve(server, path), disk, "ova", configdrive=CONFIGDRIVE, options=options, **with_sum(path)
+        )
+    )
+    assert (ended.code, ended.message) == (0, "done"), ended.people
+    end = raw_gpt.stat().st_size - HEADER_AND_ARRAY
+    assert disk.read_bytes()[34 * SECTOR : end] == raw_gpt.read_bytes()[34 * SECTOR : end]
+    assert "No problems found" in tool("sgdisk", "-v", disk)
+    assert partitions(disk).keys() > partitions(raw_gpt).keys()
+
+
+def test_an_ova_with_a_wrong_sum_in_its_manifest(
+    agent: Agent, server: MisbehavingServer, raw_gpt: Path, disk: Path, tmp_path: Path
+) -> None:
+    before, content = digest(disk), ova(stream_optimised(raw_gpt.read_bytes()))
+    at = content.index(b"KDMV") + 70_000
+    path = tmp_path / "box.ova"
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    ended = agent.deploy(request_for(serve(server, path), disk, "ova"))
+    assert (ended.code, ended.message) == (3, "Bad format image, expected : qcow2, raw."), ended.people
+    assert "The manifest gives the sha256" in ended.people
+    assert digest(disk) == before

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.fetch.spool import Spool
 from agent.images.errors import BadFormat
-from agent.images.inspect import open_image
+from agent.images.open_image import open_image
 from agent.images.qcow2.header import parse
 from agent.images.qcow2.tables import survey
 from agent.request.model import ImageType

@@ -22,6 +22,7 @@ from agent.status import DiskState, Status
 from partitioning.errors import DiskWriteError, ExplainedError
 from partitioning.held_head import HeldHead
 from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.small_images import qcow2
 from tests.unit.test_cli_common import CommandLine, Said, command
 from tests.unit.test_images_common import MIB, file_of, tiny_image
 from tests.unit.test_request_common import SECRET
@@ -88,9 +89,18 @@ def test_a_deployment(command: CommandLine, words: list[str], disk: Path, reboot
     assert reboots == []
 
 
-def test_commands_are_in_the_log_and_secrets_are_not(command: CommandLine, words: list[str]) -> None:
-    said = command(*words)
-    assert "running: prlimit --as=2147483648 -- qemu-img convert" in command.where.log.read_text()
+def test_commands_are_in_the_log_and_secrets_are_not(
+    command: CommandLine, disk: Path, tmp_path: Path
+) -> None:
+    raw = tmp_path / "image.raw"
+    raw.write_bytes(IMAGE)
+    with MisbehavingServer() as server:
+        url = server.on("/image", Serve(qcow2(raw).read_bytes())).replace("//", f"//user:{SECRET}@")
+        said = command(
+            "deploy", "--url", f"{url}?{SECRET}", "--type", "qcow2", "--disk", str(disk), "--yes", "--json"
+        )
+    assert said.code == 0, said.err
+    assert "running: prlimit --as=2147483648 --cpu=60 -- qemu-img check" in command.where.log.read_text()
     assert SECRET not in said.out + said.err + left_behind(command)
 
 
@@ -281,7 +291,7 @@ def test_the_state_of_the_disk_on_file(
 
     spy(steps, "old_partitions")
     spy(steps, "wipe_signatures")
-    spy(steps, "write_body")
+    spy(steps, "write_image")
     spy(HeldHead, "commit")
     spy(steps, "read_back_head")
     assert command(*words).code == 0

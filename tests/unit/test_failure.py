@@ -22,7 +22,7 @@ from agent.errors import (
     StillBootable,
 )
 from agent.exit_codes import ExitCode
-from agent.fetch.errors import ChecksumMismatch, FetchError, FetchFailed, TooBigForMemory
+from agent.fetch.errors import ChecksumMismatch, FetchError, FetchFailed, ReadAgain, TooBigForMemory
 from agent.images.errors import (
     BadFormat,
     ImageError,
@@ -73,6 +73,7 @@ ERRORS: list[ExplainedError] = [
     FetchFailed(url="http://h/x", reason="Gone.", hint="h", status=404, attempts=1),
     TooBigForMemory(needed=2, available=1),
     ChecksumMismatch(actual="aa", expected="BB", kind="sha256"),
+    ReadAgain(512),
     Interrupted(signal.SIGINT, "SIGINT"),
     Interrupted(signal.SIGTERM, "SIGTERM"),
 ]

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.images.errors import BadFormat
-from agent.images.inspect import check_first_bytes
+from agent.images.first_bytes import check_first_bytes
 from agent.images.magic import has_boot_signature, is_qcow2, recognise
 from agent.request.model import ImageType
 from tests.unit.test_images_common import tiny_image

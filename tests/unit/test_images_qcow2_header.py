@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.images.errors import BadFormat, UnsafeImage
-from agent.images.inspect import check_first_bytes
+from agent.images.first_bytes import check_first_bytes
 from agent.images.qcow2.header import Compression, Incompatible, Qcow2Header, parse, refuse_unsafe
 from agent.request.model import ImageType
 from tests.small_images import tool

@@ -13,7 +13,7 @@ from agent.images.errors import BadFormat
 from agent.images.pieces import ZeroPiece
 from agent.images.qcow2 import tables
 from agent.images.qcow2.header import Qcow2Header, parse
-from agent.images.qcow2.reader import Qcow2Reader
+from agent.images.qcow2.reader import qcow2_reader
 from agent.images.qcow2.tables import survey
 from agent.images.qcow2.walk import walk
 from tests.small_images import MIB, qcow2
@@ -72,7 +72,7 @@ class Patched:
     def refused(self, why: str) -> None:
         for attempt in (
             lambda: survey(self.header, HeldBytes(bytes(self.data))),
-            lambda: Qcow2Reader(self.header, HeldBytes(bytes(self.data))).pread(self.header.virtual_size, 0),
+            lambda: qcow2_reader(self.header, HeldBytes(bytes(self.data))).pread(self.header.virtual_size, 0),
             self.pour,
         ):
             with pytest.raises(BadFormat) as caught:

@@ -30,7 +30,7 @@ URLS = [
 
 RIGHT: dict[str, list[Any]] = {
     "URL": URLS,
-    "type": ["raw", "qcow2"],
+    "type": ["raw", "qcow2", "ova"],
     "checkSum": ["0" * 32, "aA" * 16, None],
     "checkSumType": ["sha256"],
     "description": ["", "Débian 12", "x" * 1000, None],
@@ -111,7 +111,7 @@ NO_CHOICE: list[tuple[Any, str]] = [(value, "one of auto, ") for value in ("Auto
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
     "URL": [*NO_URL, (None, A_STRING)],
-    "type": [(None, "one of qcow2 or raw is expected")],
+    "type": [(None, "one of qcow2, raw or ova is expected")],
     "checkSum": [(5, A_STRING)],
     "checkSumType": [(5, "one of md5, sha1, sha256 or sha512 is expected")],
     "description": [(5, A_STRING), ("x" * 1001, "it is longer than 1000 characters"), (HALF, NO_CHARACTER)],
@@ -287,7 +287,7 @@ def test_each_wrong_field_is_told() -> None:
 def test_the_documented_message_for_the_type(value: object) -> None:
     found = error(BASE | {"type": value, "diskGroupId": "wrong as well"})
     assert found.message == "Bad format image, expected : qcow2, raw."
-    assert found.detail == "type: the types that can be written are qcow2, raw."
+    assert found.detail == "type: the types that can be written are qcow2, raw, ova."
 
 
 @pytest.mark.parametrize("value", ["crc32", "SHA256", "sha-256", ""])

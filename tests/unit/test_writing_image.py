@@ -8,7 +8,7 @@ import pytest
 from agent.errors import ContentsDiffer
 from agent.fetch.spool import Spool
 from agent.images.image import Image
-from agent.images.inspect import open_image
+from agent.images.open_image import open_image
 from agent.request.model import ImageType
 from agent.writing.write_image import compare, write_image
 from agent.writing.written import Written

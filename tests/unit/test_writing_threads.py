@@ -75,9 +75,13 @@ def test_a_disk_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_SILENCE", 0.2)
     monkeypatch.setattr(threads, "_ENDING", 0.1)
     answer = threading.Event()
+
+    def wait(_: int) -> None:
+        answer.wait()
+
     try:
         with pytest.raises(DiskWriteError) as caught:
-            list(in_threads(range(100), lambda _: bool(answer.wait()), path=DISK))
+            list(in_threads(range(100), wait, path=DISK))
     finally:
         answer.set()
     assert caught.value.message == "Writing to /dev/sdx has stopped."

@@ -1,0 +1,91 @@
+"""What is in an OVA: its members are found, and read where they stand. Nothing is ever extracted."""
+
+import io
+import tarfile
+from dataclasses import dataclass
+
+from agent.images.errors import PUBLISH_AGAIN, BadFormat, UnsafeImage
+from partitioning.byte_access import ByteReader
+
+_MOST_MEMBERS = 256
+_EXPORT = "Export the machine again as OVA."
+_MOST_AT_ONCE = 1 << 20
+"""Bytes that are read at once: extended headers may claim to be of any length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file in the archive: its name, and where its bytes stand (bytes)."""
+
+    name: str
+    start: int
+    size: int
+
+
+def members_of(file: ByteReader) -> dict[str, Member]:
+    """Give the files in the archive by their names. Raises BadFormat, and UnsafeImage."""
+    members: dict[str, Member] = {}
+    try:
+        with tarfile.open(fileobj=_Stream(file), mode="r:", errors="surrogateescape") as archive:
+            for number, found in enumerate(archive):
+                if number == _MOST_MEMBERS:
+                    raise BadFormat(f"The archive holds more than {number} files.", hint=_EXPORT)
+                _add(members, found, file.size)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
+    return members
+
+
+def _add(members: dict[str, Member], found: tarfile.TarInfo, file_size: int) -> None:
+    if found.isdir():
+        return
+    name = found.name.removeprefix("./")
+    shown = ascii(name)
+    if not found.isreg() or found.issparse():
+        raise UnsafeImage(
+            "The archive can not be used: it holds something else than files.",
+            detail=f"The member {shown} is a link, a device, or a file with holes.",
+            hint="Export the machine again as OVA; it holds an .ovf, an .mf and a .vmdk file.",
+        )
+    if name.startswith("/") or ".." in name.split("/"):
+        raise UnsafeImage(
+            "The archive can not be used: a name in it points outside.",
+            detail=f"The member {shown} would stand outside of the archive's own directory.",
+            hint=_EXPORT,
+        )
+    if name in members:
+        raise BadFormat(f"The archive holds {shown} twice.", hint=_EXPORT)
+    if found.offset_data + found.size > file_size:
+        raise BadFormat(f"The archive was cut short: it ends within {shown}.", hint=PUBLISH_AGAIN)
+    members[name] = Member(name=name, start=found.offset_data, size=found.size)
+
+
+class _Stream(io.RawIOBase):
+    """The archive as tarfile wants it."""
+
+    def __init__(self, file: ByteReader) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET or offset < 0:
+            raise ValueError("tarfile seeks from the beginning only")
+        self._at = offset
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        length = max(0, min(size, self._file.size - self._at))
+        if size < 0 or length > _MOST_AT_ONCE:
+            raise tarfile.ReadError("a header is too long")
+        data = self._file.pread(length, self._at)
+        self._at += length
+        return data

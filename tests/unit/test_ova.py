@@ -1,0 +1,169 @@
+import io
+import tarfile
+
+import pytest
+
+from agent.images.errors import BadFormat, UnsafeImage
+from agent.images.ova.package import disk_in
+from partitioning.byte_access import BytesReader
+from tests.ova_samples import archive, manifest, ova, ovf
+
+DISK = b"KDMV and so on" * 1000
+NAME = "box-disk1.vmdk"
+
+
+def found(data: bytes) -> bytes:
+    member = disk_in(BytesReader(data))
+    return data[member.start : member.start + member.size]
+
+
+def refused(data: bytes, why: str) -> None:
+    with pytest.raises(BadFormat) as caught:
+        disk_in(BytesReader(data))
+    assert why in caught.value.detail
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["sha1", "sha256", "sha512"])
+def test_the_disk_is_found_and_its_sum_is_checked(kind: str) -> None:
+    data = ova(DISK, kind=kind)
+    assert found(data) == DISK
+    at = data.index(DISK) + 5
+    refused(data[:at] + b"x" + data[at + 1 :], f"The manifest gives the {kind} ")
+
+
+def test_the_sum_of_the_description_is_checked() -> None:
+    sums = manifest({"box.ovf": b"other", NAME: DISK})
+    refused(archive({"box.ovf": ovf(), "box.mf": sums, NAME: DISK}), "for 'box.ovf', and the file has")
+
+
+def test_an_archive_without_a_manifest() -> None:
+    assert found(archive({"box.ovf": ovf(), NAME: DISK})) == DISK
+
+
+def test_the_order_does_not_matter() -> None:
+    files = {"box.ovf": ovf(), NAME: DISK}
+    assert found(archive({NAME: DISK, "box.cert": b"", "box.ovf": ovf(), "box.mf": manifest(files)})) == DISK
+
+
+def test_names_that_begin_with_the_directory() -> None:
+    data = archive(
+        {"./box.ovf": ovf(), f"./{NAME}": DISK, "./box.mf": manifest({"box.ovf": ovf(), NAME: DISK})}
+    )
+    assert found(data) == DISK
+
+
+def test_directories_are_passed_over() -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        info = tarfile.TarInfo("box/")
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+        for name, data in (("box.ovf", ovf()), (NAME, DISK)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    assert found(out.getvalue()) == DISK
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha224"])
+def test_a_sum_of_an_unknown_kind(kind: str) -> None:
+    sums = manifest({"box.ovf": ovf(), NAME: DISK}, kind)
+    refused(archive({"box.ovf": ovf(), "box.mf": sums, NAME: DISK}), "a line that is no sum of a known kind")
+
+
+def test_a_manifest_without_the_disk() -> None:
+    sums = manifest({"box.ovf": ovf()})
+    refused(archive({"box.ovf": ovf(), "box.mf": sums, NAME: DISK}), "has no sum for 'box-disk1.vmdk'")
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_another_number_of_disks(count: int) -> None:
+    refused(
+        archive({"box.ovf": ovf(disks=count), NAME: DISK}), f"names {count} disks; one is what can be written"
+    )
+
+
+def test_a_disk_that_is_missing() -> None:
+    refused(archive({"box.ovf": ovf("other.vmdk"), NAME: DISK}), "names 'other.vmdk' as the file of its disk")
+
+
+@pytest.mark.parametrize("more", ['ovf:compression="gzip"', 'ovf:chunkSize="2147483648"'])
+def test_a_disk_in_chunks_or_packed_again(more: str) -> None:
+    refused(archive({"box.ovf": ovf(file=more), NAME: DISK}), "is cut in chunks or compressed")
+
+
+def test_a_disk_that_no_file_is_named_for() -> None:
+    description = ovf().replace(b'ovf:fileRef="file1"', b"")
+    refused(archive({"box.ovf": description, NAME: DISK}), "does not say which file its disk is")
+
+
+@pytest.mark.parametrize("name", ["../box-disk1.vmdk", "/etc/box-disk1.vmdk", "a/../../box-disk1.vmdk"])
+def test_names_that_point_outside(name: str) -> None:
+    with pytest.raises(UnsafeImage, match="a name in it points outside"):
+        disk_in(BytesReader(archive({"box.ovf": ovf(name), name: DISK})))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_what_is_no_file(kind: bytes) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        info = tarfile.TarInfo("box.ovf")
+        info.type, info.linkname = kind, "/etc/passwd"
+        tar.addfile(info)
+    with pytest.raises(UnsafeImage, match="something else than files"):
+        disk_in(BytesReader(out.getvalue()))
+
+
+def test_two_of_a_name() -> None:
+    first = 512 + -(-len(ovf()) // 512) * 512
+    out = archive({"box.ovf": ovf()})[:first] + archive({"box.ovf": ovf(), NAME: DISK})
+    refused(out, "holds 'box.ovf' twice")
+
+
+def test_two_descriptions() -> None:
+    refused(archive({"box.ovf": ovf(), "other.ovf": ovf(), NAME: DISK}), "2 files that end in .ovf")
+
+
+def test_no_description() -> None:
+    refused(archive({NAME: DISK}), "so it is no OVA")
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"<Envelope",
+        b"",
+        b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><Envelope>&b;</Envelope>',
+        "<?xml version='1.0' encoding='utf-16'?><Envelope/>".encode("utf-16"),
+        b"<?xml version='1.0' encoding='no such'?><Envelope/>",
+    ],
+)
+def test_a_description_that_is_none(description: bytes) -> None:
+    refused(archive({"box.ovf": description, NAME: DISK}), "The OVF")
+
+
+def test_a_description_as_large_as_a_disk() -> None:
+    refused(
+        archive({"box.ovf": ovf() + b" " * (5 << 20), NAME: DISK}), "'box.ovf' in the archive is too large"
+    )
+
+
+def test_more_files_than_any_machine_has() -> None:
+    files = {f"file{number}": b"" for number in range(300)}
+    refused(archive(files | {"box.ovf": ovf(), NAME: DISK}), "more than 256 files")
+
+
+def test_an_archive_that_was_cut_short() -> None:
+    data = ova(DISK)
+    refused(data[: data.index(DISK) + 100], "ends within 'box-disk1.vmdk'")
+    refused(data[:700], "cut short")
+
+
+def test_a_header_that_claims_to_be_long() -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("box.ovf")
+        info.pax_headers = {"comment": "x" * (3 << 20)}
+        tar.addfile(info)
+    refused(out.getvalue(), "The archive (tar) is damaged or was cut short.")

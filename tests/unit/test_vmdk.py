@@ -1,0 +1,182 @@
+import random
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.fetch.errors import ReadAgain
+from agent.fetch.spool import Spool
+from agent.images.errors import BadFormat, UnsafeImage
+from agent.images.pieces import ZeroPiece
+from agent.images.vmdk.header import VmdkHeader, read_header
+from agent.images.vmdk.reader import vmdk_reader
+from agent.images.vmdk.tables import survey
+from agent.images.vmdk.walk import walk
+from tests.ova_samples import DESCRIPTOR, stream_optimised, vmdk
+from tests.small_images import MIB, sparse_pattern, tool
+from tests.unit.test_images_common import HeldBytes
+
+SIZE = 70 * MIB + 512 * 77
+CONTENT = sparse_pattern(5 * MIB, 4).ljust(64 * MIB, b"\0") + sparse_pattern(6 * MIB + 512 * 77, 5)
+KINDS = ("streamOptimized", "monolithicSparse")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    raw = tmp_path_factory.mktemp("vmdk") / "image.raw"
+    raw.write_bytes(CONTENT)
+    made = {kind: vmdk(raw, kind).read_bytes() for kind in KINDS}
+    return made | {"with a footer": stream_optimised(CONTENT)}
+
+
+FORMS = [*KINDS, "with a footer"]
+
+
+@pytest.fixture(params=FORMS)
+def data(request: pytest.FixtureRequest, files: dict[str, bytes]) -> bytes:
+    return files[request.param]
+
+
+def poured(header: VmdkHeader, spool: Spool) -> bytes:
+    content, seen = bytearray(b"?" * header.capacity), 0
+    for piece in walk(header, spool):
+        seen += piece.length
+        for part in (piece,) if isinstance(piece, ZeroPiece) else piece.runs():
+            found = bytes(part.length) if isinstance(part, ZeroPiece) else b"".join(part.buffers)
+            content[part.offset : part.offset + part.length] = found
+        if not isinstance(piece, ZeroPiece):
+            piece.done()
+    assert seen == header.capacity
+    return bytes(content)
+
+
+def test_everything_reads_as_it_was(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "judge.vmdk"
+    path.write_bytes(data)
+    tool("qemu-img", "convert", "-f", "vmdk", "-O", "raw", path, tmp_path / "judge.raw")
+    judged = (tmp_path / "judge.raw").read_bytes()
+    assert judged == CONTENT
+    with Spool() as spool:
+        spool.append(data)
+        header = read_header(spool)
+        assert header.capacity == SIZE
+        assert 0 < survey(header, spool) < 12 * MIB
+        reader, chance = vmdk_reader(header, spool), random.Random(6)
+        assert reader.size == SIZE
+        for _ in range(100):
+            offset = chance.randrange(SIZE)
+            length = min(chance.choice((1, 512, 300_000)), SIZE - offset)
+            assert reader.pread(length, offset) == CONTENT[offset : offset + length]
+        with pytest.raises(EOFError):
+            reader.pread(2, SIZE - 1)
+        assert poured(header, spool) == CONTENT
+
+
+def refused(data: bytes, why: str) -> None:
+    file = HeldBytes(data)
+    with pytest.raises(BadFormat) as caught:
+        survey(read_header(file), file)
+    assert why in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "why"),
+    [
+        (4, 9, "its version is 9"),
+        (12, 0, "names a size of 0 sectors"),
+        (20, 127, "names grains of 127 sectors"),
+        (20, 1, "names grains of 1 sectors"),
+        (44, 0, "names 0 grains for a table"),
+        (36, 1 << 40, "names a descriptor of"),
+        (73, 0x20202020, "line ends were changed on the way"),
+    ],
+)
+def test_headers_that_can_not_be(files: dict[str, bytes], offset: int, value: int, why: str) -> None:
+    data = bytearray(files["streamOptimized"])
+    struct.pack_into("<I" if offset in (4, 44, 73) else "<Q", data, offset, value)
+    refused(bytes(data), why)
+
+
+def test_an_unknown_compression(files: dict[str, bytes]) -> None:
+    data = bytearray(files["streamOptimized"])
+    struct.pack_into("<H", data, 77, 2)
+    refused(bytes(data), "names the compression 2")
+
+
+def test_a_file_that_was_cut_short(files: dict[str, bytes]) -> None:
+    for kind in KINDS:
+        refused(files[kind][:-MIB], "The VMDK file was cut short")
+    refused(files["with a footer"][:-512], "a header is missing")
+    refused(files["with a footer"][:300], "The VMDK file was cut short")
+
+
+def test_a_footer_that_says_nothing(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    data[-1024:-512] = data[:512]
+    refused(bytes(data), "its footer does not say where its tables are")
+
+
+@pytest.mark.parametrize(
+    "line", [b"parentCID=0123abcd", b'parentCID="0123abcd"', b'parentFileNameHint="/etc/passwd"']
+)
+def test_a_disk_with_a_parent(line: bytes) -> None:
+    descriptor = DESCRIPTOR.replace(b"parentCID=ffffffff", line)
+    for data in (stream_optimised(bytes(MIB), descriptor=descriptor), with_hidden_descriptor(line)):
+        with pytest.raises(UnsafeImage, match="its disk has a parent"):
+            read_header(HeldBytes(data))
+
+
+def with_hidden_descriptor(line: bytes) -> bytes:
+    """The header names a harmless descriptor, and QEMU looks where it always does."""
+    data = bytearray(stream_optimised(bytes(MIB)).ljust(4096, b"\0"))
+    data[2048 : 2048 + len(DESCRIPTOR)] = DESCRIPTOR
+    struct.pack_into("<Q", data, 28, 4)
+    data[512:1024] = line.ljust(512, b"\n")
+    return bytes(data)
+
+
+def test_a_grain_that_belongs_elsewhere(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    first = struct.unpack_from("<Q", data, 65536)[0]
+    struct.pack_into("<Q", data, 65536, first + 128)
+    why = f"where the grain for byte {first * 512} of the disk should be, there is something else"
+    refused(bytes(data), why)
+
+
+def test_a_grain_that_can_not_be_unpacked(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    data[65536 + 12 : 65536 + 60] = b"\xff" * 48
+    with Spool() as spool:
+        spool.append(bytes(data))
+        with pytest.raises(BadFormat, match="a grain can not be unpacked"):
+            poured(read_header(spool), spool)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_whatever_the_file_holds(small: dict[str, bytes], data: st.DataObject) -> None:
+    content = bytearray(small[data.draw(st.sampled_from(FORMS))])
+    places = st.integers(0, 100) | st.integers(0, 4096) | st.integers(len(content) - 5000, len(content) - 1)
+    for _ in range(data.draw(st.integers(0, 5))):
+        at = data.draw(places)
+        piece = data.draw(st.binary(min_size=1, max_size=9))[: len(content) - at]
+        content[at : at + len(piece)] = piece
+    with Spool() as spool:
+        spool.append(bytes(content))
+        try:
+            header = read_header(spool)
+            if header.capacity < 8 * MIB:
+                assert survey(header, spool) <= header.capacity
+                poured(header, spool)
+        except (BadFormat, UnsafeImage, ReadAgain) as error:
+            assert error.hint
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    raw = tmp_path_factory.mktemp("small") / "image.raw"
+    raw.write_bytes(sparse_pattern(600_064, 4))
+    made = {kind: vmdk(raw, kind).read_bytes() for kind in KINDS}
+    return made | {"with a footer": stream_optimised(raw.read_bytes())}
