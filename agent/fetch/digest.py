@@ -46,6 +46,10 @@ class Digest:
         # usedforsecurity: a kernel in FIPS mode refuses md5 otherwise, which customers still publish.
         self._sums = {kind: hashlib.new(kind, usedforsecurity=False) for kind in self._kinds}
 
+    def anew(self) -> "Digest":
+        """Give another that computes the same kinds, over no bytes yet."""
+        return Digest(also=self._kinds)
+
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
         for running in self._sums.values():

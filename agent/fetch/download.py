@@ -5,7 +5,7 @@ from collections.abc import Callable
 from agent.fetch.digest import Digest
 from agent.fetch.downloaded import Downloaded
 from agent.fetch.listener import FetchListener, SilentListener
-from agent.fetch.memory import MemoryBudget
+from agent.fetch.memory import Budget
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
 from agent.fetch.spool import Spool
@@ -16,7 +16,7 @@ def download(
     spool: Spool,
     *,
     digest: Digest,
-    budget: MemoryBudget,
+    budget: Budget,
     policy: RetryPolicy | None = None,
     listener: FetchListener | None = None,
     on_first_bytes: Callable[[bytes], None] | None = None,

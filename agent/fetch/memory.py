@@ -7,6 +7,7 @@ documentation), whichever is less, minus a reserve.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from agent.fetch.errors import TooBigForMemory
 
@@ -80,6 +81,28 @@ def _inactive_file(path: Path) -> int:
     except OSError:
         return 0
     return int(fields.get("inactive_file", "0"))
+
+
+class NoBudget:
+    """For a spool that sees to its memory itself."""
+
+    def require(self, size: int) -> None:
+        """Say nothing."""
+
+    def take(self, size: int) -> None:
+        """Say nothing."""
+
+
+class Budget(Protocol):
+    """Decides whether an image, and each next piece of it, may be put into memory."""
+
+    def require(self, size: int) -> None:
+        """Make sure that ``size`` bytes (in all) fit. Raises TooBigForMemory."""
+        ...
+
+    def take(self, size: int) -> None:
+        """Give room to the next ``size`` bytes. Raises TooBigForMemory."""
+        ...
 
 
 class MemoryBudget:

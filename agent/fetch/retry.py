@@ -102,6 +102,10 @@ class SpeedGuard:
         self._since = policy.clock()
         self._held = held
 
+    def pause(self, seconds: float) -> None:
+        """Leave out the time in which nothing could be taken."""
+        self._since += seconds
+
     def check(self, held: int) -> None:
         """Raise Broken when the window that ends now brought too little."""
         now = self._policy.clock()

@@ -35,16 +35,48 @@ class Spool:
 
     @property
     def size(self) -> int:
-        """How many bytes are there."""
+        """Size of the file in bytes."""
         return self._size
+
+    @property
+    def arrived(self) -> int:
+        """How many bytes have come so far."""
+        return self._size
+
+    @property
+    def can_start_again(self) -> bool:
+        """Tell whether it can be emptied, and filled from the beginning."""
+        return True
+
+    def announce(self, total: int) -> None:
+        """Take note of how long the file is going to be."""
+
+    def finish(self) -> None:
+        """Take note that all bytes have come."""
+
+    def fail(self, error: BaseException) -> None:
+        """Take note that nothing more will come."""
+
+    def come(self, end: int) -> int:
+        """Wait until the bytes up to ``end`` have come; give ``end``, or where the file ends before it."""
+        return min(end, self._size)
+
+    def claim(self) -> None:
+        """Take note that a piece is under way, after which bytes will be given back."""
+
+    def settle(self) -> None:
+        """Take note that the bytes of a piece were given back."""
 
     @property
     def fd(self) -> int:
         """The descriptor, to be handed to another process (``pass_fds``)."""
         return self._fd
 
-    def append(self, data: bytes) -> None:
-        """Add ``data`` at the end. TooBigForMemory when the kernel has no memory for it."""
+    def append(self, data: bytes) -> float:
+        """Add ``data`` at the end, and give for how many seconds there was no room for it.
+
+        Raises TooBigForMemory when the kernel has no memory for it.
+        """
         view = memoryview(data)
         while view:
             try:
@@ -55,6 +87,7 @@ class Spool:
                 raise
             self._size += written
             view = view[written:]
+        return 0.0
 
     def truncate(self, size: int = 0) -> None:
         """Keep the first ``size`` bytes and give back the memory of all others."""
@@ -70,17 +103,16 @@ class Spool:
 
         Raises ReadAgain when one of them was given back.
         """
-        if offset < 0 or length < 0 or offset + length > self._size:
-            raise EOFError(f"{length} bytes at {offset} are not within {self._size} bytes")
+        data = self.read_around(length, offset)
         self.require(offset, offset + length)
-        return self._read(length, offset)
+        return data
 
     def read_around(self, length: int, offset: int) -> bytes:
         """Return exactly ``length`` bytes at ``offset``, whatever was given back of them: ``require`` tells.
 
         EOFError when they have not all come.
         """
-        if offset < 0 or length < 0 or offset + length > self._size:
+        if offset < 0 or length < 0 or self.come(offset + length) < offset + length:
             raise EOFError(f"{length} bytes at {offset} are not within {self._size} bytes")
         return self._read(length, offset)
 

@@ -10,8 +10,9 @@ from agent.fetch.downloaded import FIRST_BYTES, Downloaded
 from agent.fetch.errors import ChecksumMismatch, FetchFailed
 from agent.fetch.headers import Identity, content_length, content_range, identity
 from agent.fetch.listener import FetchListener
-from agent.fetch.memory import MemoryBudget
+from agent.fetch.memory import Budget
 from agent.fetch.redaction import public_url
+from agent.fetch.repeated import Repeated, changed_and_used
 from agent.fetch.retry import Patience, RetryPolicy, SpeedGuard
 from agent.fetch.session import Session
 from agent.fetch.source import Source
@@ -30,7 +31,7 @@ class Transfer:
         source: Source,
         spool: Spool,
         digest: Digest,
-        budget: MemoryBudget,
+        budget: Budget,
         policy: RetryPolicy,
         listener: FetchListener,
         on_first_bytes: Callable[[bytes], None],
@@ -48,6 +49,9 @@ class Transfer:
         self._reported = float("-inf")
         self._started_over_for_sum = False
         self._identity = _UNKNOWN
+        self._from_start = False
+        self._repeated: Repeated | None = None
+        self._announced: int | None = None
         self._start_over()
 
     def run(self) -> Downloaded:
@@ -57,8 +61,9 @@ class Transfer:
                 self._until_whole(session)
         except Broken as broken:
             raise self._failed(broken) from None
+        self._spool.finish()
         return Downloaded(
-            size=self._spool.size,
+            size=self._spool.arrived,
             digests=self._digest.values(),
             etag=self._identity.etag,
         )
@@ -76,15 +81,15 @@ class Transfer:
     def _attempt(self, session: Session) -> None:
         self._attempts += 1
         with session.ask(self._conditions()) as answer:
-            answer.check(part=self._spool.size > 0)
+            answer.check(part=self._spool.arrived > 0)
             self._begin(answer)
             self._receive(answer)
 
     def _conditions(self) -> dict[str, str]:
         """Return the headers that ask for the rest only (RFC 9110 sections 13.1.5 and 14.2)."""
-        if not self._spool.size:
+        if not self._spool.arrived or self._from_start:
             return {}
-        conditions = {"Range": f"bytes={self._spool.size}-"}
+        conditions = {"Range": f"bytes={self._spool.arrived}-"}
         if self._identity.validator:
             conditions["If-Range"] = self._identity.validator
         return conditions
@@ -96,12 +101,19 @@ class Transfer:
             self._take_from_start(answer)
         if self._identity.total is not None:
             # First: what is too large for the disk as well is not helped by more memory.
-            self._listener.progress(self._spool.size, self._identity.total)
-            self._budget.require(self._identity.total - self._spool.size)
+            self._listener.progress(self._spool.arrived, self._identity.total)
+            self._budget.require(self._identity.total - self._spool.arrived)
+            self._announce(self._identity.total)
+
+    def _announce(self, total: int) -> None:
+        if not self._spool.can_start_again and self._announced not in (None, total):
+            raise changed_and_used()
+        self._announced = total
+        self._spool.announce(total)
 
     def _continue_at(self, answer: Answer) -> None:
         coming = content_range(answer.headers)
-        if coming is None or coming.first != self._spool.size:
+        if coming is None or coming.first != self._spool.arrived:
             raise Broken("The server sent another part than the one asked for.", start_over=True)
         length = content_length(answer.headers)
         if length not in (None, coming.last - coming.first + 1):
@@ -109,12 +121,13 @@ class Transfer:
         file = identity(answer.headers, total=coming.total)
         if file.contradicts(self._identity):
             raise Broken("The image changed on the server while it was downloaded.", start_over=True)
-        self._mixed |= self._spool.size > 0 and self._identity.validator is None
+        self._mixed |= self._spool.arrived > 0 and self._identity.validator is None
         self._identity = self._identity.completed_by(file)
 
     def _take_from_start(self, answer: Answer) -> None:
-        if self._spool.size:
-            self._listener.note("the server sends the image from the beginning; starting again")
+        if self._spool.arrived:
+            if not self._from_start:
+                self._listener.note("the server sends the image from the beginning; starting again")
             self._start_over()
         self._identity = identity(answer.headers, total=content_length(answer.headers))
         encoding = answer.headers.get("Content-Encoding", "identity").lower()
@@ -127,28 +140,51 @@ class Transfer:
             )
 
     def _start_over(self) -> None:
+        self._mixed = False
+        if self._spool.arrived and not self._spool.can_start_again:
+            # What is there may have been used: the same has to come again, and is passed over.
+            self._from_start = True
+            self._repeated = Repeated(self._spool.arrived, self._digest)
+            return
+        self._identity = _UNKNOWN
         self._spool.truncate(0)
         self._digest.reset()
-        self._identity = _UNKNOWN
-        self._mixed = False
+        self._first = bytearray()
         self._first_seen = False
 
     def _receive(self, answer: Answer) -> None:
-        guard = SpeedGuard(self._policy, self._spool.size)
+        guard = SpeedGuard(self._policy, self._held)
         while piece := answer.read():
-            self._budget.take(len(piece))
-            self._spool.append(piece)
-            self._digest.update(piece)
-            self._patience.received(self._spool.size)
+            guard.pause(self._take(piece))
+            self._patience.received(self._held)
             self._show_first_bytes(enough=FIRST_BYTES)
             self._report()
-            guard.check(self._spool.size)
+            guard.check(self._held)
         self._check_complete()
         self._show_first_bytes(enough=1)
         self._report(last=True)
 
+    @property
+    def _held(self) -> int:
+        """How many bytes have come, counted from the beginning where they come a second time."""
+        return self._repeated.seen if self._repeated else self._spool.arrived
+
+    def _take(self, piece: bytes) -> float:
+        """Keep the next bytes, or compare them; give for how many seconds there was no room."""
+        if self._repeated is not None:
+            piece = self._repeated.rest_of(piece)
+            if self._repeated.is_left:
+                return 0.0
+            self._repeated, self._from_start = None, False
+        self._budget.take(len(piece))
+        self._digest.update(piece)
+        self._first += piece[: FIRST_BYTES - len(self._first)]
+        return self._spool.append(piece)
+
     def _check_complete(self) -> None:
-        held, total = self._spool.size, self._identity.total
+        held, total = self._held, self._identity.total
+        if self._repeated is not None:
+            raise Broken(f"The connection ended after {held} bytes, and more had come before.")
         if total is not None and held != total:
             raise Broken(f"The connection ended after {held} of {total} bytes.", start_over=held > total)
         if held == 0:
@@ -171,25 +207,25 @@ class Transfer:
         raise Broken("The sum of the parts is wrong.", start_over=True)
 
     def _show_first_bytes(self, *, enough: int) -> None:
-        if not self._first_seen and self._spool.size >= enough:
+        if not self._first_seen and len(self._first) >= enough:
             self._first_seen = True
-            self._on_first_bytes(self._spool.pread(min(FIRST_BYTES, self._spool.size), 0))
+            self._on_first_bytes(bytes(self._first))
 
     def _report(self, *, last: bool = False) -> None:
         now = self._policy.clock()
         if last or now - self._reported >= _PROGRESS_INTERVAL:
             self._reported = now
-            self._listener.progress(self._spool.size, self._identity.total)
+            self._listener.progress(self._spool.arrived, self._identity.total)
 
     def _wait_for_retry(self, broken: Broken) -> None:
         """Get ready for another attempt, or raise ``broken`` when it is not worth one."""
         delay = self._patience.wait(broken)
         if delay is None:
             raise broken
-        at = f" at {_amount(self._spool.size)}" if self._spool.size else ""
+        at = f" at {_amount(self._spool.arrived)}" if self._spool.arrived else ""
         if broken.start_over or not self._can_resume():
             self._start_over()
-        how = "resuming" if self._spool.size else "starting again"
+        how = "resuming" if self._spool.arrived else "starting again"
         count = f"{self._patience.retry} of {self._policy.retries}"
         self._listener.note(f"{broken.reason.rstrip('.')}{at}; {how} in {delay:.0f} s ({count})")
         self._policy.sleep(delay)
@@ -199,7 +235,7 @@ class Transfer:
         return self._identity.validator is not None or self._digest.expected is not None
 
     def _failed(self, broken: Broken) -> FetchFailed:
-        so_far = f" {_amount(self._spool.size)} had come." if self._spool.size else ""
+        so_far = f" {_amount(self._spool.arrived)} had come." if self._spool.arrived else ""
         return FetchFailed(
             url=public_url(self._source.url),
             reason=broken.reason + so_far,

@@ -9,6 +9,9 @@ from agent.images.pieces import Buffer, Incoming, Run
 Unpack = Callable[[memoryview], tuple[bytes, int]]
 """Gives what was packed, and into how many of the bytes; others may follow there. BadFormat where damaged."""
 
+_SLACK = 511
+"""The last sector of a file that ends in packed data need not be whole."""
+
 
 class Batch:
     """A DataPiece: extents in the order of the file, which are read in one go."""
@@ -16,16 +19,19 @@ class Batch:
     def __init__(
         self, file: Incoming, extents: list[Extent], unpacker: Callable[[], Unpack], *, kind: str
     ) -> None:
-        """Read ``extents`` when ``runs`` is called.
+        """Wait until ``extents`` have come, to be read when ``runs`` is called. Raises BadFormat.
 
         ``unpacker`` gives what unpacks them, for one thread; ``kind`` names the file, such as "qcow2 file".
         """
         self._file = file
         self._unpacker = unpacker
-        self._kind = kind
         self._extents = extents
         self._used: list[tuple[int, int]] = []
         self.length = sum(extent.length for extent in extents)
+        self._end = file.come(max(extent.host_end for extent in extents))
+        if any(extent.host_end - (_SLACK if extent.packed else 0) > self._end for extent in extents):
+            raise cut_short(kind, file.size)
+        file.claim()
 
     def runs(self) -> Iterator[Run]:
         """Read, unpack, and yield what stands together on the disk."""
@@ -44,16 +50,12 @@ class Batch:
         """Give back the bytes of the file that were used, and no others: those belong to other extents."""
         for start, end in self._used:
             self._file.release(start, end)
+        self._file.settle()
 
     def _content(self) -> list[tuple[Extent, Buffer]]:
         start = self._extents[0].host
-        # The last sector of a file that ends in compressed data need not be whole.
-        end = min(max(extent.host_end for extent in self._extents), self._file.size)
         # Among them there may be something of another batch that has been given back.
-        try:
-            held = memoryview(self._file.read_around(end - start, start))
-        except EOFError as error:
-            raise cut_short(self._kind, self._file.size) from error
+        held = memoryview(self._file.read_around(self._end - start, start))
         unpack = self._unpacker()
         content: list[tuple[Extent, Buffer]] = []
         for extent in self._extents:

@@ -17,6 +17,18 @@ class FileWindow:
         self._require_within(length, offset)
         return self._file.pread(length, self._start + offset)
 
+    def come(self, end: int) -> int:
+        """Wait until the bytes up to ``end`` have come; give ``end``, or where the window ends before it."""
+        return self._file.come(self._start + min(end, self.size)) - self._start
+
+    def claim(self) -> None:
+        """Take note that a piece is under way."""
+        self._file.claim()
+
+    def settle(self) -> None:
+        """Take note that the bytes of a piece were given back."""
+        self._file.settle()
+
     def read_around(self, length: int, offset: int) -> bytes:
         """Return exactly ``length`` bytes at ``offset``; what was given back of them reads as anything."""
         self._require_within(length, offset)

@@ -15,12 +15,24 @@ MOST_BYTES = 2 << 20
 class Incoming(ByteReader, Protocol):
     """The file of an image, which may still be on its way; what was read is given back."""
 
+    def come(self, end: int) -> int:
+        """Wait until the bytes up to ``end`` have come; give ``end``, or where the file ends before it."""
+        ...
+
     def read_around(self, length: int, offset: int) -> bytes:
         """Return exactly ``length`` bytes at ``offset``; what was given back of them reads as anything."""
         ...
 
     def require(self, start: int, end: int) -> None:
         """Make sure that nothing from ``start`` to ``end`` was given back; raises."""
+        ...
+
+    def claim(self) -> None:
+        """Take note that a piece is under way, after which bytes will be given back."""
+        ...
+
+    def settle(self) -> None:
+        """Take note that the bytes of a piece were given back."""
         ...
 
     def release(self, start: int, end: int) -> None:
@@ -62,7 +74,7 @@ class DataPiece(Protocol):
         ...
 
     def done(self) -> None:
-        """Give back what it was read from: it has been written."""
+        """Give back what it was read from: it has been written. From any thread."""
         ...
 
 

@@ -4,33 +4,41 @@ from collections.abc import Iterator
 
 from agent.images.pieces import MOST_BYTES, Incoming, Piece, Run, ZeroPiece
 
+_SECTOR = 512
 _BLOCK = 64 << 10
 """Bytes that are looked at together: zeroing less than that costs a disk more than writing it."""
 _ZERO_BLOCK = bytes(_BLOCK)
 
 
 def raw_pieces(file: Incoming) -> Iterator[Piece]:
-    """Yield all of the file, each byte once."""
-    for offset in range(0, file.size, MOST_BYTES):
-        yield RawPiece(file, offset, min(MOST_BYTES, file.size - offset))
+    """Yield all of the file, each byte once; a last sector that is not whole is filled up with zeroes."""
+    offset = 0
+    while (end := file.come(offset + MOST_BYTES)) > offset:
+        yield RawPiece(file, offset, end)
+        offset = end
 
 
 class RawPiece:
     """A DataPiece of a raw file."""
 
-    def __init__(self, file: Incoming, offset: int, length: int) -> None:
-        """``length`` bytes from ``offset`` on."""
+    def __init__(self, file: Incoming, start: int, end: int) -> None:
+        """The bytes of the file from ``start`` to ``end``, which have come."""
         self._file = file
-        self._offset = offset
-        self.length = length
+        self._start = start
+        self._end = end
+        self._padding = -end % _SECTOR
+        self.length = end + self._padding - start
+        file.claim()
 
     def runs(self) -> Iterator[Run | ZeroPiece]:
         """Read them, and yield what is data and what is zero."""
-        yield from runs_in(self._file.pread(self.length, self._offset), self._offset)
+        data = self._file.pread(self._end - self._start, self._start)
+        yield from runs_in(data + bytes(self._padding) if self._padding else data, self._start)
 
     def done(self) -> None:
         """Give the bytes of the file back."""
-        self._file.release(self._offset, self._offset + self.length)
+        self._file.release(self._start, self._end)
+        self._file.settle()
 
 
 def runs_in(data: bytes, offset: int) -> Iterator[Run | ZeroPiece]:

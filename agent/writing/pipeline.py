@@ -58,10 +58,11 @@ def write_pieces(
                 store.pwritev(list(part.buffers), part.offset)
             if witness is not None:
                 witness.saw(part)
+        if not isinstance(piece, ZeroPiece):
+            # Here, and not where it is counted: there one may be waiting for bytes that have no room yet.
+            piece.done()
 
     for piece in in_threads(_small(pieces), write, path=path):
-        if not isinstance(piece, ZeroPiece):
-            piece.done()
         on_written(piece.length)
 
 

@@ -6,19 +6,21 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .boot_matrix import Cell
+from .boot_matrix import Cell, Form
 from .build import CHECKOUT
 from .deployment import deploy, request_for, used_disk, wait_for_cloud_init
 from .errors import TestbedError
 from .file_server import FileServer
+from .image_file import ImageFile
 from .image_recipe import CLOUD_KERNEL, FULL_KERNEL
 from .judge_disk import judge
 from .keys import KeyPair, generate
+from .ova_file import ova_of
 from .rescue import RescueSystem, rescue_system
 from .sample_image import SampleImage, sample_image
 from .server_config import Bus, Disk, Firmware, ServerConfig
@@ -95,13 +97,14 @@ def _deploy_all(
         firmware_variables=directory / "rescue-variables.fd",
     )
     refused: dict[Cell, tuple[str, str]] = {}
-    with _served(benches, directory) as server_of, VirtualServer(config) as server:
+    files = {bench.cell: _published(bench, directory) for bench in benches}
+    with _served(files.values(), directory) as server_of, VirtualServer(config) as server:
         shell = server.wait_for_ssh(rescue.key, timeout=_BOOT_SECONDS)
         paths = _paths_by_serial(shell)
         for bench in benches:
             tell(f"{bench.cell.hostname}: deploying")
             before = _ends(bench.disk.path)
-            outcome = _deploy(bench, shell, server_of, paths[bench.disk.serial], key)
+            outcome = _deploy(bench, files[bench.cell], shell, server_of, paths[bench.disk.serial], key)
             if outcome is not None:
                 refused[bench.cell] = outcome
                 _require(_ends(bench.disk.path) == before, f"{bench.cell.hostname}: the disk was changed")
@@ -117,11 +120,16 @@ def _rescue_for(benches: Sequence[_Bench]) -> RescueSystem:
     return rescue_system(CHECKOUT, kernel_package=FULL_KERNEL if has_sata else CLOUD_KERNEL)
 
 
+def _published(bench: _Bench, directory: Path) -> ImageFile:
+    image = bench.image.qcow2
+    return ova_of(image, directory) if bench.cell.form is Form.OVA else image
+
+
 @contextmanager
-def _served(benches: Sequence[_Bench], directory: Path) -> Iterator[FileServer]:
+def _served(files: Iterable[ImageFile], directory: Path) -> Iterator[FileServer]:
     links = directory / "images"
     links.mkdir()
-    for path in {bench.image.qcow2.path for bench in benches}:
+    for path in {file.path for file in files}:
         (links / path.name).symlink_to(path)
     with FileServer(links) as server:
         yield server
@@ -134,9 +142,9 @@ def _paths_by_serial(shell: SshConnection) -> dict[str, str]:
 
 
 def _deploy(
-    bench: _Bench, shell: SshConnection, server: FileServer, path: str, key: KeyPair
+    bench: _Bench, image: ImageFile, shell: SshConnection, server: FileServer, path: str, key: KeyPair
 ) -> tuple[str, str] | None:
-    cell, image = bench.cell, bench.image.qcow2
+    cell = bench.cell
     request = request_for(image, server.url(image.path.name), hostname=cell.hostname, ssh_key=key.public)
     run = deploy(shell, request, "--disk", path)
     message, detail = run.last.get("message"), str(run.last.get("detail"))

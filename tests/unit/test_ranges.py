@@ -18,6 +18,8 @@ def test_as_a_set_of_bytes_would(ranges: list[tuple[int, int]], asked: tuple[int
         assert not {whole_start - 1, whole_end} & gone
     assert released.overlap(*asked) == bool(gone & set(range(*asked)))
     assert not released.overlap(asked[0], asked[0])
+    assert released.length == len(gone)
+    assert {at for start, end in released.gaps(50) for at in range(start, end)} == set(range(50)) - gone
 
 
 def test_none_again() -> None:
@@ -25,4 +27,5 @@ def test_none_again() -> None:
     released.add(0, 10)
     released.clear()
     assert not released.overlap(0, 10)
+    assert released.length == 0
     assert released.add(5, 7) == (5, 7)

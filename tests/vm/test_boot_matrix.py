@@ -6,7 +6,18 @@ The whole of it is `make boot-matrix`, which takes two hours.
 from collections.abc import Callable
 
 import pytest
-from testbed.boot_matrix import ALL_HARDWARE, NVME, NVME_4KN, SATA, SCSI, SCSI_3_TIB, VIRTIO, Cell, Hardware
+from testbed.boot_matrix import (
+    ALL_HARDWARE,
+    NVME,
+    NVME_4KN,
+    SATA,
+    SCSI,
+    SCSI_3_TIB,
+    VIRTIO,
+    Cell,
+    Form,
+    Hardware,
+)
 from testbed.boot_matrix_run import run_cells
 from testbed.image_recipe import (
     GENERIC,
@@ -42,9 +53,20 @@ CELLS: dict[Firmware, tuple[tuple[ImageRecipe, Hardware], ...]] = {
     Firmware.SECURE: ((GENERIC, NVME), (LEGACY_ONLY, SCSI), (UEFI_ONLY, VIRTIO)),
 }
 
+# These are published as machines that were exported; all others as qcow2.
+AS_OVA = ((MBR, SCSI_3_TIB), (UEFI_ONLY, SATA))
+
 
 def cells_of(firmware: Firmware) -> list[Cell]:
-    return [Cell(recipe=recipe, firmware=firmware, hardware=disk) for recipe, disk in CELLS[firmware]]
+    return [
+        Cell(
+            recipe=recipe,
+            firmware=firmware,
+            hardware=disk,
+            form=Form.OVA if (recipe, disk) in AS_OVA else Form.QCOW2,
+        )
+        for recipe, disk in CELLS[firmware]
+    ]
 
 
 def test_every_row_and_column_is_among_them() -> None:

@@ -16,6 +16,7 @@ from agent.images.qcow2.clusters import Mapping
 from agent.images.qcow2.header import Qcow2Header
 from agent.images.qcow2.tables import FILE, Table, read_l1, read_table
 from agent.images.qcow2.unpack import unpacker
+from agent.ranges import Ranges
 
 _SECTOR = 512
 _MOST_EXTENTS = 4096
@@ -41,6 +42,7 @@ class _Walk:
         self._file = file
         self._tables = tables
         self._waiting: list[Extent] = []  # a heap, by the place in the file
+        self._taken = Ranges()
 
     def pieces(self) -> Iterator[Piece]:
         while self._tables or self._waiting:
@@ -55,6 +57,7 @@ class _Walk:
         mapping = read_table(self._header, self._file, table)
         if not self._tables or self._tables[-1].host != table.host:
             self._file.release(table.host, table.host + self._header.cluster_size)
+            self._taken.add(table.host, table.host + self._header.cluster_size)
         for extent in mapping.data:
             heapq.heappush(self._waiting, extent)
         return mapping
@@ -70,7 +73,16 @@ class _Walk:
                 break
             extents.append(self._take_extent(MOST_BYTES - length))
             length, end = length + extents[-1].length, max(end, extents[-1].host_end)
+        if not self._tables:
+            self._release_before(extents[0].host)
+        self._taken.add(extents[0].host, end)
         return Batch(self._file, extents, self._unpacker, kind=FILE)
+
+    def _release_before(self, host: int) -> None:
+        """Give back what no table names, now that all are known."""
+        for start, end in list(self._taken.gaps(host)):
+            self._file.release(start, end)
+            self._taken.add(start, end)
 
     def _take_extent(self, most: int) -> Extent:
         """Take the next one, or the first ``most`` bytes of it."""

@@ -1,0 +1,135 @@
+"""A spool that is read while it is filled, and never holds more than its window.
+
+Readers wait for bytes that have not come; the fetcher waits while the window is full. When both wait and no
+piece is under way that will give bytes back, the layout of the image needs a larger window, and the reader is
+told so.
+"""
+
+import threading
+import time
+
+from agent.fetch.errors import TooBigForMemory
+from agent.fetch.spool import Spool
+
+UNKNOWN_SIZE = 1 << 62
+"""What ``size`` is as long as nobody knows it: more than any file has, so nothing is beyond it."""
+
+_POLL = 1.0
+"""Seconds after which those that wait look around, whatever they were told."""
+
+
+class Stopped(Exception):
+    """Nobody wants the rest of the file."""
+
+
+class StreamSpool(Spool):
+    """See Spool. One thread appends, another reads in order; others read and give back what it was about."""
+
+    def __init__(self, window: int) -> None:
+        """``window`` is how many bytes may be held."""
+        super().__init__()
+        self._window = window
+        self._changed = threading.Condition(self._lock)
+        self._total = UNKNOWN_SIZE
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._claims = 0
+        self._appending = threading.Lock()
+        self._pending = 0
+
+    @property
+    def size(self) -> int:
+        """Size of the whole file: as announced, or as it ended; UNKNOWN_SIZE before."""
+        return self._total
+
+    @property
+    def can_start_again(self) -> bool:
+        """Tell whether it can be emptied: no, what was read of it may be on a disk already."""
+        return False
+
+    def announce(self, total: int) -> None:
+        """Take note of how long the file is going to be."""
+        with self._changed:
+            self._total = total
+            self._changed.notify_all()
+
+    def append(self, data: bytes) -> float:
+        """Add ``data`` at the end when there is room; give the seconds that had to be waited for it."""
+        began = time.monotonic()
+        with self._changed:
+            self._pending = len(data)
+            while self._is_full() and self._failure is None:
+                self._changed.notify_all()
+                self._changed.wait(_POLL)
+            self._pending = 0
+        waited = time.monotonic() - began
+        with self._appending:
+            self._raise_failure()
+            super().append(data)
+        with self._changed:
+            self._changed.notify_all()
+        return waited
+
+    def truncate(self, size: int = 0) -> None:
+        """Do nothing but keep all bytes: others may have been used already."""
+        if size != self.arrived:
+            raise ValueError("a file that is read while it comes can not be cut")
+
+    def finish(self) -> None:
+        """All bytes have come."""
+        with self._changed:
+            self._total, self._ended = self.arrived, True
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will come, or nothing more is wanted: ``error`` is raised for all who wait."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    def claim(self) -> None:
+        """Somebody is going to give bytes back without reading on."""
+        with self._changed:
+            self._claims += 1
+
+    def settle(self) -> None:
+        """The bytes of one ``claim`` were given back."""
+        with self._changed:
+            self._claims -= 1
+            self._changed.notify_all()
+
+    def release(self, start: int, end: int) -> None:
+        """Give the memory of the bytes from ``start`` to ``end`` back: nobody reads them again."""
+        super().release(start, end)
+        with self._changed:
+            self._changed.notify_all()
+
+    def come(self, end: int) -> int:
+        """Wait until the bytes up to ``end`` have come; give ``end``, or where the file ends before it.
+
+        Raises TooBigForMemory when they can not come before others are given back, and what ``fail`` got.
+        """
+        with self._changed:
+            while self.arrived < end <= self._total and not self._ended:
+                self._raise_failure()
+                if self._is_full() and not self._claims:
+                    raise TooBigForMemory(needed=self._held() + end - self.arrived, available=self._window)
+                self._changed.wait(_POLL)
+            return min(end, self._total)
+
+    def close(self) -> None:
+        """Give all memory back, and let nobody append any more: another file may get the descriptor."""
+        self.fail(Stopped())
+        with self._appending:
+            super().close()
+
+    def _is_full(self) -> bool:
+        """Tell whether the fetcher has bytes for which there is no room."""
+        return self._pending > 0 and self._held() + self._pending > self._window
+
+    def _held(self) -> int:
+        return self.arrived - self._released.length
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
