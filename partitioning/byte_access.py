@@ -3,6 +3,10 @@
 from typing import Protocol
 
 
+class NotThereYet(Exception):
+    """The bytes are on their way, and will not come before others have been used."""
+
+
 class ByteReader(Protocol):
     """Something of a known size that can be read at any offset."""
 

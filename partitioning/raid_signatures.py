@@ -7,7 +7,7 @@ lies on the array.
 import struct
 
 from partitioning.byte_access import ByteReader
-from partitioning.signature_fields import FileSystem, read_or_nothing, text, uuid_text
+from partitioning.signature_fields import FileSystem, read_end_or_nothing, read_or_nothing, text, uuid_text
 
 _MD_MAGIC = 0xA92B4EFC
 _BCACHE_MAGIC = bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")
@@ -22,8 +22,12 @@ _XDR_STRING = 9
 def md(reader: ByteReader) -> FileSystem | None:
     """Linux software RAID: metadata 1.1, 1.2, 1.0 and 0.90 (kernel: Documentation/driver-api/md, md_p.h)."""
     at_end = (reader.size - (8 << 10)) & ~0xFFF
-    for offset in (0, 4 << 10, at_end):
-        block = read_or_nothing(reader, offset, 64)
+    for read, offset in (
+        (read_or_nothing, 0),
+        (read_or_nothing, 4 << 10),
+        (read_end_or_nothing, at_end),
+    ):
+        block = read(reader, offset, 64)
         if block[:8] == _MD_MAGIC.to_bytes(4, "little") + b"\1\0\0\0":
             return FileSystem(
                 type="linux_raid_member", label=text(block[32:64]), uuid=uuid_text(block[16:32])
@@ -32,7 +36,7 @@ def md(reader: ByteReader) -> FileSystem | None:
 
 
 def _md_090(reader: ByteReader) -> FileSystem | None:
-    block = read_or_nothing(reader, (reader.size & ~0xFFFF) - (64 << 10), 64)
+    block = read_end_or_nothing(reader, (reader.size & ~0xFFFF) - (64 << 10), 64)
     words = struct.unpack(">16I", block)
     if block[:4] == _MD_MAGIC.to_bytes(4, "little"):
         words = struct.unpack("<16I", block)
@@ -70,8 +74,13 @@ def bcache(reader: ByteReader) -> FileSystem | None:
 def zfs(reader: ByteReader) -> FileSystem | None:
     """ZFS: two labels of 256 KiB at each end, with an XDR list of pairs (ZFS On-Disk Specification, 1.2)."""
     last = reader.size & ~(_ZFS_LABEL - 1)
-    for label in (0, _ZFS_LABEL, last - 2 * _ZFS_LABEL, last - _ZFS_LABEL):
-        block = read_or_nothing(reader, label + _ZFS_NVLIST, _ZFS_READ)
+    for read, label in (
+        (read_or_nothing, 0),
+        (read_or_nothing, _ZFS_LABEL),
+        (read_end_or_nothing, last - 2 * _ZFS_LABEL),
+        (read_end_or_nothing, last - _ZFS_LABEL),
+    ):
+        block = read(reader, label + _ZFS_NVLIST, _ZFS_READ)
         guid = _xdr_value(block, b"pool_guid", _XDR_UINT64)
         if guid:
             name = _xdr_value(block, b"name", _XDR_STRING)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from partitioning.byte_access import ByteReader
+from partitioning.byte_access import ByteReader, NotThereYet
 from partitioning.errors import DiskError
 
 _NOT_MOUNTABLE = frozenset(
@@ -35,6 +35,17 @@ def read_or_nothing(reader: ByteReader, offset: int, length: int) -> bytes:
     try:
         return reader.pread(length, offset)
     except (DiskError, OSError, EOFError):
+        return bytes(length)
+
+
+def read_end_or_nothing(reader: ByteReader, offset: int, length: int) -> bytes:
+    """Read what may stand at the end of something whose beginning says all; nothing if it is not there yet.
+
+    The end of an image that is still on its way is looked at when it has been written.
+    """
+    try:
+        return read_or_nothing(reader, offset, length)
+    except NotThereYet:
         return bytes(length)
 
 

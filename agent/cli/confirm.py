@@ -6,8 +6,10 @@ import os
 import sys
 import termios
 
+from agent.deployment.outline import Outline
+from agent.deployment.outline_view import known_lines
 from agent.deployment.plan import DeploymentPlan
-from agent.deployment.plan_view import image_lines, target_lines
+from agent.deployment.plan_view import target_lines
 from agent.errors import Interrupted, Refused
 from agent.fetch.redaction import printable
 from agent.reporting.patient_stream import PatientStream
@@ -22,12 +24,12 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def confirm(request: Request, plan: DeploymentPlan) -> None:
+def confirm(request: Request, plan: DeploymentPlan | Outline) -> None:
     """Show the plan and ask for the disk's name; raises Refused where it is not typed."""
     name = str(plan.target.disk.path)
     # A terminal that is held (Ctrl-S) is waited for, and signals still end the deployment.
     screen = PatientStream(sys.stderr, patience=math.inf)
-    shown = ["", *target_lines(request, plan.target), *image_lines(request, plan), ""]
+    shown = ["", *target_lines(request, plan.target), *known_lines(request, plan), ""]
     first = printable(f"All data on this disk will be lost. Type its name ({name}) to go on: ")
     second = printable(f"That is not its name. Once more: type {name} to go on, or nothing to end: ")
     for question in ("\n".join([*shown, first]), second):

@@ -9,7 +9,8 @@ from agent.cli.listeners import listeners_for_answer
 from agent.cli.output import write_json, write_lines
 from agent.cli.request_flags import RequestFlags, with_request_flags
 from agent.cli.request_input import read_request
-from agent.deployment.plan_view import image_lines, plan_json, target_lines
+from agent.deployment.outline_view import known_json, known_lines
+from agent.deployment.plan_view import target_lines
 from agent.deployment.target import read_group_config
 from agent.exit_codes import ExitCode
 
@@ -33,7 +34,7 @@ def plan(
     if isinstance(made, ExitCode):
         return made
     if json:
-        write_json(plan_json(request, made))
+        write_json(known_json(request, made))
     else:
-        write_lines([*target_lines(request, made.target), *image_lines(request, made)])
+        write_lines([*target_lines(request, made.target), *known_lines(request, made)])
     return ExitCode.DONE

@@ -71,7 +71,7 @@ class RequestFlags:
         str | None,
         _flag("--rivals", "HOW", "warn of, or erase, what other disks would boot instead.", _OPTIONS),
     ] = None
-    staging: Annotated[str | None, _flag("--staging", "WHERE", "auto or memory.", _OPTIONS)] = None
+    staging: Annotated[str | None, _flag("--staging", "WHERE", "auto, memory or stream.", _OPTIONS)] = None
     erase: Annotated[
         str | None, _flag("--erase", "HOW", "quick: old signatures; full: the whole disk first.", _OPTIONS)
     ] = None

@@ -13,26 +13,18 @@ from uuid import uuid4
 from agent.deployment.boot_view import boot_lines
 from agent.deployment.context import Context
 from agent.deployment.firmware_entry import enter_into_firmware
-from agent.deployment.plan import DeploymentPlan, FileSum, make_plan
+from agent.deployment.outline import Outline, make_outline
+from agent.deployment.plan import DeploymentPlan, make_plan
 from agent.deployment.plan_steps import steps_of_plan
 from agent.deployment.read_back import read_back_head, read_back_tables
 from agent.deployment.rival_disks import HeldRivals, hold_rivals
-from agent.deployment.staging import (
-    FetchReport,
-    digest_of,
-    early_check,
-    policy_of,
-    require_ca_file,
-    source_of,
-)
+from agent.deployment.stage import Staged, stage
+from agent.deployment.staging import require_ca_file
 from agent.deployment.steps import Step
 from agent.deployment.target import Target, choose_target
 from agent.errors import StillBootable, words_of
-from agent.fetch.download import download
-from agent.fetch.errors import ChecksumMismatch
-from agent.fetch.memory import MemoryBudget
-from agent.fetch.spool import Spool
-from agent.images.open_image import open_image
+from agent.images.image import Image
+from agent.images.written_image import written_image
 from agent.interrupts import undisturbed
 from agent.reporting.events import (
     Asked,
@@ -42,14 +34,14 @@ from agent.reporting.events import (
     DiskTouched,
     Finished,
     Planned,
-    SumKnown,
 )
-from agent.request.model import Erase, ImageType
+from agent.request.model import Erase
 from agent.status import DiskStatus
 from agent.writing.write_image import compare, write_image
 from agent.writing.written import Written
 from configdrive import drive
 from partitioning import backup_gpt, new_partition
+from partitioning.byte_access import NotThereYet
 from partitioning.convert_table import convert_table
 from partitioning.fat.on_disk import verify_fat, write_fat
 from partitioning.held_head import HeldHead
@@ -64,7 +56,7 @@ from partitioning.wipe import erase_all, wipe_signatures
 
 log = logging.getLogger(__name__)
 
-Confirm = Callable[[DeploymentPlan], None]
+Confirm = Callable[[DeploymentPlan | Outline], None]
 """Shows a person the plan and asks whether to go on, or raises. Nothing has been written by then."""
 
 ESP_NAME = "EFI system partition"
@@ -77,19 +69,24 @@ CONFIG_DRIVE_NAME = "config-2"
 def deploy(context: Context, confirm: Confirm | None) -> None:
     """Put the image of the request on its disk; whatever goes wrong is raised."""
     target = choose(context)
-    with Spool() as spool, ExitStack() as stack:
-        file_sum = fetch(context, target, spool)
-        plan = inspect(context, target, file_sum, spool)
+    with ExitStack() as stack:
+        staged = stage(context, target, stack)
+        known = inspect(context, target, staged)
         if confirm is not None:
             context.reporter.tell(Asked())
-            confirm(plan)
-        else:
-            _tell_how_it_will_boot(context, plan)
-        disk, old, rivals = _release(context, plan, stack)
+            confirm(known)
+        elif isinstance(known, DeploymentPlan):
+            _tell_how_it_will_boot(context, known)
+        disk, old, rivals = _release(context, known, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
-        rivals.forget_what_went(context.reporter.warn)
-        _write(context, plan, disk, held)
+        if rivals is not None:
+            rivals.forget_what_went(context.reporter.warn)
+        _write(context, known.image, staged, disk, held)
+        if isinstance(known, DeploymentPlan) and rivals is not None:
+            plan = known
+        else:
+            plan, rivals = _look_at_disk(context, known, staged, disk, held, stack)
         _fit_table(context, plan, held)
         _make_bootable(context, plan, held)
         _write_config_drive(context, plan, held)
@@ -121,36 +118,27 @@ def _shown(path: Path) -> str:
     return str(path).encode(errors="replace").decode()
 
 
-def fetch(context: Context, target: Target, spool: Spool) -> FileSum:
-    """Download the image into memory, check its sum and give it."""
-    with context.step(Step.FETCH):
-        try:
-            downloaded = download(
-                source_of(context.request),
-                spool,
-                digest=digest_of(context.request),
-                budget=MemoryBudget(),
-                policy=policy_of(context.request),
-                listener=FetchReport(context.request, target.disk, context.reporter),
-                on_first_bytes=early_check(context.request, target.disk),
-            )
-        except ChecksumMismatch as error:
-            context.reporter.tell(SumKnown(error.actual))
-            raise
-        kind, value = next(iter(downloaded.digests.items()))
-        context.reporter.tell(SumKnown(value))
-    return FileSum(kind=kind, value=value, asked_for=context.request.check_sum is not None)
-
-
-def inspect(context: Context, target: Target, file_sum: FileSum, spool: Spool) -> DeploymentPlan:
-    """Find out what the image is, and work out all that will be done with it."""
+def inspect(context: Context, target: Target, staged: Staged) -> DeploymentPlan | Outline:
+    """Find out what the image is, and work out all that will be done with it, as far as it can be seen."""
     with context.step(Step.INSPECT):
-        image = open_image(spool, ImageType(context.request.type))
-        plan = make_plan(context.request, target, file_sum, image)
-        context.reporter.tell(Planned(steps_of_plan(plan, context.request)))
-        for warning in plan.warnings:
-            context.reporter.warn(warning)
+        image = staged.open()
+        try:
+            plan = make_plan(context.request, target, staged.file_sum, image)
+        except NotThereYet:
+            context.reporter.note(
+                "not all that matters has come yet; the rest is looked at when it is written"
+            )
+            return make_outline(target, image)
+        finally:
+            staged.look_around()
+        _tell_plan(context, plan)
     return plan
+
+
+def _tell_plan(context: Context, plan: DeploymentPlan, *, was_written: bool = False) -> None:
+    context.reporter.tell(Planned(steps_of_plan(plan, context.request, was_written=was_written)))
+    for warning in plan.warnings:
+        context.reporter.warn(warning)
 
 
 def _tell_how_it_will_boot(context: Context, plan: DeploymentPlan) -> None:
@@ -160,16 +148,16 @@ def _tell_how_it_will_boot(context: Context, plan: DeploymentPlan) -> None:
 
 
 def _release(
-    context: Context, plan: DeploymentPlan, stack: ExitStack
-) -> tuple[OpenDisk, tuple[ByteRange, ...], HeldRivals]:
+    context: Context, known: DeploymentPlan | Outline, stack: ExitStack
+) -> tuple[OpenDisk, tuple[ByteRange, ...], HeldRivals | None]:
     """Stop what holds the disk and open it; give also where its old partitions are, and disks of rivals."""
 
     def note(action: ReleaseAction) -> None:
         context.reporter.note(action.line)
 
     with context.step(Step.RELEASE):
-        rivals = hold_rivals(plan.rivals, stack, note)
-        disk = stack.enter_context(released_and_open(plan.target.disk, on_action=note))
+        rivals = hold_rivals(known.rivals, stack, note) if isinstance(known, DeploymentPlan) else None
+        disk = stack.enter_context(released_and_open(known.target.disk, on_action=note))
         old = old_partitions(disk)
         drop_partition_nodes(disk)
     return disk, old, rivals
@@ -184,16 +172,38 @@ def _wipe(context: Context, disk: OpenDisk, old: tuple[ByteRange, ...]) -> None:
             erase_all(disk, lambda done: context.reporter.progress(done, disk.size))
 
 
-def _write(context: Context, plan: DeploymentPlan, disk: OpenDisk, held: HeldHead) -> None:
+def _write(context: Context, image: Image, staged: Staged, disk: OpenDisk, held: HeldHead) -> None:
+    def on_progress(done: int, total: int) -> None:
+        staged.look_around()
+        context.reporter.progress(done, total)
+
     written = Written() if context.request.options.verify else None
     with context.step(Step.WRITE):
-        write_image(plan.image, disk, held, context.reporter.progress, written)
+        write_image(image, disk, held, on_progress, written)
+        staged.complete()
     with context.step(Step.FLUSH):
         # With progress: on a slow disk it takes minutes, and that is not a hang.
         disk.flush(context.reporter.progress)
     if written is not None:
         with context.step(Step.COMPARE):
-            compare(plan.image, disk, held, context.reporter.progress, written)
+            compare(image, disk, held, context.reporter.progress, written)
+
+
+def _look_at_disk(
+    context: Context,
+    known: DeploymentPlan | Outline,
+    staged: Staged,
+    disk: OpenDisk,
+    held: HeldHead,
+    stack: ExitStack,
+) -> tuple[DeploymentPlan, HeldRivals]:
+    """Make the plan from what was written, where it could not be made before."""
+    with context.step(Step.LOOK), written_image(known.image, disk, held) as image:
+        plan = make_plan(context.request, known.target, staged.file_sum, image)
+        rivals = hold_rivals(plan.rivals, stack, lambda action: context.reporter.note(action.line))
+        _tell_plan(context, plan, was_written=True)
+        _tell_how_it_will_boot(context, plan)
+    return plan, rivals
 
 
 def _fit_table(context: Context, plan: DeploymentPlan, held: HeldHead) -> None:

@@ -32,8 +32,8 @@ def explain(error: BaseException, at: Circumstances) -> Failed:
         return defect(error)
     if isinstance(error, Interrupted):
         return _failed(error, _signal_code(error))
-    if isinstance(error, FetchError) and not at.disk_touched:
-        return _fetch_failure(error, at.request)
+    if isinstance(error, FetchError):
+        return _fetch_failure(error, at)
     if at.disk_touched:
         return _after_writing_began(error, at)
     return _failed(error, exit_code_before_writing(error))
@@ -46,16 +46,17 @@ def exit_code_before_writing(error: ExplainedError) -> ExitCode:
     return ExitCode.WRONG_REQUEST if isinstance(error, RequestError) else ExitCode.REFUSED
 
 
-def _fetch_failure(error: FetchError, request: Request) -> Failed:
+def _fetch_failure(error: FetchError, at: Circumstances) -> Failed:
     # The documented messages say what the error's own would say.
     message, code = error.message, ExitCode.FETCH_FAILED
     match error:
         case TooBigForMemory():
-            message, code = messages.too_big_for_memory(request.type), ExitCode.REFUSED
+            message = messages.too_big_for_memory(at.request.type)
+            code = ExitCode.WRITE_FAILED if at.disk_touched else ExitCode.REFUSED
         case ChecksumMismatch():
             message = messages.bad_checksum(error.kind, actual=error.actual, expected=error.expected)
         case FetchFailed():
-            message = messages.can_not_download(public_url(request.url))
+            message = messages.can_not_download(public_url(at.request.url))
     return Failed(message, error.detail, error.hint, code)
 
 

@@ -65,7 +65,8 @@ class DeploymentPlan:
     """Everything that is decided. Nothing has been written."""
 
     target: Target
-    file_sum: FileSum
+    file_sum: FileSum | None
+    """None as long as the file is on its way."""
     image: Image
     contents: Contents
     config_drive: ConfigDrivePlan | None
@@ -75,12 +76,12 @@ class DeploymentPlan:
     warnings: tuple[str, ...]
 
 
-def make_plan(request: Request, target: Target, file_sum: FileSum, image: Image) -> DeploymentPlan:
+def make_plan(request: Request, target: Target, file_sum: FileSum | None, image: Image) -> DeploymentPlan:
     """Decide what will be written where, or raise the reason why not."""
     disk = target.disk
     require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
     contents = look_inside(image, disk.sector_size, makes_config_drive=request.wants_configdrive)
-    _require_room_for_table(contents.table, disk)
+    require_room_for_table(contents.table, disk)
     config_drive = _plan_config_drive(request, contents, disk)
     boot = plan_boot(image, contents, _server(request, target), _end_of_disk(config_drive))
     new = describe_new_system(
@@ -189,7 +190,8 @@ def _policy_warnings(policy: Rivals, target: Target) -> tuple[str, ...]:
     )
 
 
-def _require_room_for_table(table: PartitionTable, disk: Disk) -> None:
+def require_room_for_table(table: PartitionTable, disk: Disk) -> None:
+    """Make sure that the backup GPT has room at the end of the disk. Raises Refused."""
     if table.gpt is not None:
         try:
             moved_to_end(table.gpt, disk.size)

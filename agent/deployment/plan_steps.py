@@ -5,9 +5,13 @@ from agent.deployment.steps import Step, steps_of
 from agent.request.model import Request
 
 
-def steps_of_plan(plan: DeploymentPlan, request: Request) -> tuple[Step, ...]:
-    """Give those of the request's steps that there is something to do in."""
+def steps_of_plan(plan: DeploymentPlan, request: Request, *, was_written: bool) -> tuple[Step, ...]:
+    """Give those of the request's steps that there is something to do in.
+
+    ``was_written``: the plan could be made only when the image had been written.
+    """
     needed = {
+        Step.LOOK: was_written,
         Step.ESP: bool(plan.boot.writes),
         Step.RIVALS: bool(plan.rivals.rivals),
         Step.ENTRY: plan.entry is not None,

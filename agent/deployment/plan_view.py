@@ -9,6 +9,7 @@ from agent.fetch.redaction import printable, public_url
 from agent.firmware import Firmware
 from agent.reporting.sizes import human_size
 from agent.request.model import Erase, Request
+from partitioning.table import PartitionTable
 from partitioning.uefi.secure_boot import SecureBootState
 
 _FIRMWARE = {
@@ -56,21 +57,21 @@ def _secure_boot_words(target: Target) -> str:
 def image_lines(request: Request, plan: DeploymentPlan) -> list[str]:
     """Describe what was found in the image and what will be done with it."""
     lines = [
-        f"Sum:       {_sum_words(plan.file_sum)}",
-        f"Write:     {_image_words(plan)}",
+        f"Sum:       {sum_words(request, plan.file_sum)}",
+        f"Write:     {size_words(plan.image.virtual_size, plan.contents.table)}",
         f"Boots on:  {boots_on(plan)}",
     ]
     lines += [f"Table:     {words}" for words in _table_words(plan)]
     lines += boot_lines(plan)
     lines.append(f"Config:    {_config_drive_words(plan.config_drive)}")
-    lines += [f"Then:      {what}" for what in _then(request)]
+    lines += [f"Then:      {what}" for what in then_words(request)]
     lines += [f"Warning:   {warning}" for warning in plan.warnings]
     return [printable(line) for line in lines]
 
 
-def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
-    """Give the plan as JSON."""
-    disk, table, drive = plan.target.disk, plan.contents.table, plan.config_drive
+def target_json(request: Request, target: Target) -> dict[str, Any]:
+    """Give the disk, what holds it, and what will be lost, as JSON."""
+    disk = target.disk
     return {
         "disk": {
             "path": str(disk.path),
@@ -78,20 +79,29 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "serial": disk.serial,
             "size": disk.size,
             "sectorSize": disk.sector_size,
-            "diskGroupId": plan.target.group_id,
+            "diskGroupId": target.group_id,
         },
-        "firmware": plan.target.firmware,
-        "secureBoot": plan.target.secure_boot and plan.target.secure_boot.state,
-        "oldContents": list(plan.target.old_contents),
-        "release": [action.line for action in plan.target.release.actions],
+        "firmware": target.firmware,
+        "secureBoot": target.secure_boot and target.secure_boot.state,
+        "oldContents": list(target.old_contents),
+        "release": [action.line for action in target.release.actions],
         "erase": request.options.erase,
+    }
+
+
+def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
+    """Give the plan as JSON."""
+    table, drive = plan.contents.table, plan.config_drive
+    return {
+        **target_json(request, plan.target),
+        "complete": True,
         "image": {
             "url": public_url(request.url),
             "type": plan.image.type,
             "fileSize": plan.image.file_size,
-            "checkSumType": plan.file_sum.kind,
-            "checkSum": plan.file_sum.value,
-            "checkSumChecked": plan.file_sum.asked_for,
+            "checkSumType": plan.file_sum and plan.file_sum.kind,
+            "checkSum": plan.file_sum and plan.file_sum.value,
+            "checkSumChecked": bool(plan.file_sum and plan.file_sum.asked_for),
             "virtualSize": plan.image.virtual_size,
             "partitionTable": table.kind,
             "sectorSize": plan.contents.made_for,
@@ -114,12 +124,17 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
     }
 
 
-def _sum_words(file_sum: FileSum) -> str:
+def sum_words(request: Request, file_sum: FileSum | None) -> str:
+    """Say what the sum of the file is, or when it will be compared."""
+    if file_sum is None:
+        wanted = f"{request.check_sum_type} is compared" if request.check_sum else "none was given to check"
+        return f"{wanted}; the file is written while it comes, before its sum is known"
     told = f"{file_sum.kind} {file_sum.value}"
     return f"{told}, as asked for" if file_sum.asked_for else f"none was given to check; the file has {told}"
 
 
-def _then(request: Request) -> list[str]:
+def then_words(request: Request) -> list[str]:
+    """Say what comes after writing."""
     chosen = (
         (request.options.verify, "all of the image is read back from the disk and compared"),
         (request.options.reboot, "the server reboots"),
@@ -127,8 +142,8 @@ def _then(request: Request) -> list[str]:
     return [what for wanted, what in chosen if wanted]
 
 
-def _image_words(plan: DeploymentPlan) -> str:
-    size, table = plan.image.virtual_size, plan.contents.table
+def size_words(size: int, table: PartitionTable) -> str:
+    """Say how large the image is, and what partitions it has."""
     count = len(table.partitions)
     numbers = ", ".join(str(part.number) for part in table.partitions)
     partitions = f"partition {numbers}" if count == 1 else f"partitions {numbers}"

@@ -6,16 +6,18 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from agent import run_lock
 from agent.deployment.context import Context
-from agent.deployment.deploy import Confirm, choose, deploy, fetch, inspect
+from agent.deployment.deploy import Confirm, choose, deploy, inspect
 from agent.deployment.failure import explain
+from agent.deployment.outline import Outline
 from agent.deployment.plan import DeploymentPlan
+from agent.deployment.stage import stage
 from agent.deployment.steps import steps_of
 from agent.exit_codes import ExitCode
 from agent.fetch.redaction import printable
-from agent.fetch.spool import Spool
 from agent.interrupts import interruptible, undisturbed
 from agent.reboot import reboot
 from agent.reporting.patient_stream import PatientStream
@@ -81,17 +83,16 @@ def _reboot() -> None:
 
 def run_planning(
     request: Request, *, group_config: GroupConfig, listeners: Sequence[Listener]
-) -> DeploymentPlan | ExitCode:
+) -> DeploymentPlan | Outline | ExitCode:
     """Work out what a deployment would do; report why not, and give the exit code, when it would fail."""
     reporter = Reporter(first_status(request), listeners)
     context = Context(request=request, group_config=group_config, reporter=reporter)
-    made: list[DeploymentPlan] = []
+    made: list[DeploymentPlan | Outline] = []
 
     def work() -> None:
         target = choose(context)
-        with Spool() as spool:
-            file_sum = fetch(context, target, spool)
-            made.append(inspect(context, target, file_sum, spool))
+        with ExitStack() as stack:
+            made.append(inspect(context, target, stage(context, target, stack)))
 
     with undisturbed(), interruptible():
         code = _outcome(context, work)

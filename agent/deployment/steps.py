@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent import messages
-from agent.request.model import Request
+from agent.request.model import Request, Staging
 
 
 class Step(StrEnum):
@@ -18,6 +18,7 @@ class Step(StrEnum):
     WRITE = "write"
     FLUSH = "flush"
     COMPARE = "compare"
+    LOOK = "look"
     GPT = "gpt"
     ESP = "esp"
     CONFIGDRIVE = "configdrive"
@@ -47,6 +48,7 @@ def words(step: Step, request: Request) -> StepWords:
         Step.WRITE: StepWords("Writing the image", can_not_write),
         Step.FLUSH: StepWords("Flushing the disk's cache", can_not_write),
         Step.COMPARE: StepWords("Reading the image back", can_not_write),
+        Step.LOOK: StepWords("Inspecting what was written"),
         Step.GPT: StepWords("Fitting the partition table to the disk", messages.CAN_NOT_MOVE_GPT),
         Step.ESP: StepWords("Adding what the firmware boots from", messages.NOT_MADE_BOOTABLE),
         Step.CONFIGDRIVE: StepWords("Writing the ConfigDrive", messages.NO_CONFIGDRIVE),
@@ -65,6 +67,8 @@ def _read_back_title(request: Request) -> str:
 def steps_of(request: Request) -> tuple[Step, ...]:
     """Give the steps this request may take; which of them it does, the plan decides."""
     left_out = set()
+    if request.options.staging is Staging.MEMORY:
+        left_out.add(Step.LOOK)
     if not request.options.verify:
         left_out.add(Step.COMPARE)
     if not request.wants_configdrive:

@@ -1,4 +1,4 @@
-"""An image that lies complete in memory: what it is, how long it is, and how to read it."""
+"""An image: what it is, how long it is, and how to read it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from agent.images.qcow2.header import Qcow2Header
 from agent.images.qcow2.reader import qcow2_reader
 from agent.images.qcow2.walk import walk as qcow2_walk
 from agent.images.raw_pieces import raw_pieces
+from agent.images.view import View
 from agent.images.vmdk.header import read_header
 from agent.images.vmdk.reader import vmdk_reader
 from agent.images.vmdk.tables import survey
@@ -24,44 +25,39 @@ _UNIT = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image of a checked format. ``fd`` is the file as downloaded; sizes are bytes."""
+    """An image of a checked format; sizes are bytes."""
 
     type: ImageType
-    fd: int
     file_size: int
     virtual_size: int
     reader: ByteReader
     pieces: Callable[[], Iterator[Piece]]
     """Gives all that the image reads as, once: what was read of the file is given back meanwhile."""
-    driver: str
-    """QEMU's name of the format."""
-    window: tuple[int, int] | None = None
-    """Where in the file the image is, when it is not all of it: offset and length."""
+    view: View | None
+    """How other programs read it; None as long as its file is on its way."""
 
 
 def qcow2_image(spool: Spool, header: Qcow2Header) -> Image:
     """Look at a qcow2 file through its format. Raises BadFormat."""
     return Image(
         type=ImageType.QCOW2,
-        fd=spool.fd,
         file_size=spool.size,
         virtual_size=header.virtual_size,
         reader=qcow2_reader(header, spool),
         pieces=partial(qcow2_walk, header, spool),
-        driver="qcow2",
+        view=View(fd=spool.fd, format="qcow2") if spool.can_start_again else None,
     )
 
 
-def raw_image(*, fd: int, file_size: int, reader: Incoming) -> Image:
-    """Look at a raw file as it is."""
+def raw_image(*, fd: int | None, file_size: int, reader: Incoming) -> Image:
+    """Look at a raw file as it is; ``fd`` is None where it is not all there."""
     return Image(
         type=ImageType.RAW,
-        fd=fd,
         file_size=file_size,
         virtual_size=padded(file_size),
         reader=reader,
         pieces=partial(raw_pieces, reader),
-        driver="raw",
+        view=None if fd is None else View(fd=fd, format="raw"),
     )
 
 
@@ -72,13 +68,11 @@ def ova_image(spool: Spool, disk: Member) -> Image:
     survey(header, window)
     return Image(
         type=ImageType.OVA,
-        fd=spool.fd,
         file_size=spool.size,
         virtual_size=header.capacity,
         reader=vmdk_reader(header, window),
         pieces=partial(vmdk_walk, header, window),
-        driver="vmdk",
-        window=(disk.start, disk.size),
+        view=View(fd=spool.fd, format="vmdk", window=(disk.start, disk.size)),
     )
 
 

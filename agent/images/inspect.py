@@ -44,15 +44,7 @@ def look_inside(image: Image, sector_size: int, *, makes_config_drive: bool = Tr
     ``makes_config_drive``: one is made, in the place of the image's own where it has one. Raises
     NoUsableTable, and NotForSectorSize.
     """
-    try:
-        table, made_for = table_for(image.reader, sector_size)
-    except TableUnusable as error:
-        raise NoUsableTable(
-            "The image's partition table can not be used.",
-            detail=f"{error.message} {error.detail}",
-            hint=error.hint,
-        ) from error
-    _refuse_too_many(table)
+    table, made_for = read_image_table(image, sector_size)
     drives = _config_drives(image, table)
     replaced = drives[0] if drives and makes_config_drive else None
     require_mountable(image, table, made_for, ignoring=replaced)
@@ -64,6 +56,23 @@ def look_inside(image: Image, sector_size: int, *, makes_config_drive: bool = Tr
         config_drive=drives[0] if drives else None,
         other_config_drives=drives[1:],
     )
+
+
+def read_image_table(image: Image, sector_size: int) -> tuple[PartitionTable, int]:
+    """Give the table as a disk with ``sector_size`` will have it, and what it is made for.
+
+    Raises NoUsableTable.
+    """
+    try:
+        table, made_for = table_for(image.reader, sector_size)
+    except TableUnusable as error:
+        raise NoUsableTable(
+            "The image's partition table can not be used.",
+            detail=f"{error.message} {error.detail}",
+            hint=error.hint,
+        ) from error
+    _refuse_too_many(table)
+    return table, made_for
 
 
 def _refuse_too_many(table: PartitionTable) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from agent.images.image import Image
 from agent.images.qemu_img import MEMORY_LIMIT
+from agent.images.view import View
+from partitioning.byte_access import NotThereYet
 from partitioning.command import CommandError, Limits, run, running
 
 TOOL = "qemu-storage-daemon"
@@ -27,15 +29,18 @@ _LIMITS = Limits(address_space=MEMORY_LIMIT, cpu_seconds=600)
 def raw_view(image: Image) -> Iterator[int]:
     """Give a descriptor on which the image reads as raw; others than root may open it again.
 
-    Raises CommandError where the view can not be made: without FUSE, for one.
+    Raises CommandError where the view can not be made: without FUSE, for one; and NotThereYet.
     """
+    view = image.view
+    if view is None:
+        raise NotThereYet  # other programs can not wait for it
     mount = _place()
     try:
         with running(
-            _daemon(image, mount),
+            _daemon(view, mount),
             ready=lambda: mount.stat().st_size == image.virtual_size,
             timeout=_START_SECONDS,
-            pass_fds=[image.fd],
+            pass_fds=[view.fd] if view.overlay is None else [view.fd, view.overlay],
             limits=_LIMITS,
         ):
             mount.chmod(0o444)
@@ -71,26 +76,33 @@ def _remove(mount: Path) -> None:
             mount.unlink()
 
 
-def _daemon(image: Image, mount: Path) -> list[str]:
+def _daemon(view: View, mount: Path) -> list[str]:
     return [
         TOOL,
-        *(word for node in _nodes(image) for word in ("--blockdev", json.dumps(node | {"read-only": True}))),
+        *(word for node in _nodes(view) for word in ("--blockdev", json.dumps(node | {"read-only": True}))),
         *("--export", f"type=fuse,id=view,node-name=image,mountpoint={mount},writable=off,{_others()}"),
     ]
 
 
-def _nodes(image: Image) -> Iterator[dict[str, object]]:
+def _nodes(view: View) -> Iterator[dict[str, object]]:
     """Yield what the view is made of, from the file upwards."""
-    name = f"/proc/self/fd/{image.fd}"
-    yield {"node-name": "file", "driver": "file", "filename": name, "locking": "off"}
+    yield _file("file", view.fd, "host_device" if view.is_block_device else "file")
     below = "file"
-    if image.window is not None:
-        offset, size = image.window
+    if view.window is not None:
+        offset, size = view.window
         yield {"node-name": "window", "driver": "raw", "offset": offset, "size": size, "file": "file"}
         below = "window"
-    node: dict[str, object] = {"node-name": "image", "driver": image.driver, "file": below}
+    if view.overlay is not None:
+        yield _file("overlay", view.overlay, "file")
+        yield {"node-name": "image", "driver": "qcow2", "file": "overlay", "backing": below}
+        return
+    node: dict[str, object] = {"node-name": "image", "driver": view.format, "file": below}
     # Whatever the image says of a file that it builds on: there is none.
-    yield node if image.driver == "raw" else node | {"backing": None}
+    yield node if view.format == "raw" else node | {"backing": None}
+
+
+def _file(name: str, fd: int, driver: str) -> dict[str, object]:
+    return {"node-name": name, "driver": driver, "filename": f"/proc/self/fd/{fd}", "locking": "off"}
 
 
 def _others() -> str:

@@ -41,6 +41,7 @@ class Staging(StrEnum):
 
     AUTO = "auto"
     MEMORY = "memory"
+    STREAM = "stream"
 
 
 class Erase(StrEnum):
@@ -218,7 +219,10 @@ class Options(_Part):
         description="What on other disks would be taken for the new system at boot: warn of it, or erase it.",
     )
     staging: Staging = Field(
-        default=Staging.AUTO, strict=False, description="Where the image is kept: in memory."
+        default=Staging.AUTO,
+        strict=False,
+        description="memory: all of the image is fetched and checked before anything is written."
+        " stream: it is written while it comes, in little memory. auto: memory where it fits.",
     )
     erase: Erase = Field(
         default=Erase.QUICK, strict=False, description="quick: old signatures. full: the whole disk."

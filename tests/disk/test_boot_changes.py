@@ -143,13 +143,15 @@ def with_root(raw: Path, files: dict[str, str] | None = None) -> Path:
 # Sectors of another size
 
 
-@pytest.mark.parametrize("kind", ["raw", "qcow2"])
-def test_an_image_for_512_on_a_disk_with_4096(deploy: Deploy, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "staging"), [("raw", "memory"), ("qcow2", "memory"), ("qcow2", "stream")])
+def test_an_image_for_512_on_a_disk_with_4096(
+    deploy: Deploy, tmp_path: Path, kind: str, staging: str
+) -> None:
     raw = with_root(gpt_image(tmp_path / "image.raw"))
     image = raw.read_bytes()
     esp_before = tmp_path / "esp-before"
     esp_before.write_bytes(image[ESP_START : ESP_START + ESP_SIZE])
-    ended, deployed = deploy(raw, sector_size=4096, kind=kind)
+    ended, deployed = deploy(raw, sector_size=4096, kind=kind, staging=staging)
     assert "esp" in ended.steps()
     found = deployed.partitions()
     assert {number: found[number]["uuid"] for number in (1, 14, 15)} == guids(raw)
@@ -472,11 +474,21 @@ def expected_files(menu_uuid: str, directory: str, after: dict[str, bytes]) -> N
     assert f"set prefix=($root){directory}\n" in config
 
 
-@pytest.mark.parametrize("directory", ["/boot/grub", "/boot/grub2", "/grub", "/grub2"])
-def test_an_esp_is_added(deploy: Deploy, tmp_path: Path, directory: str) -> None:
+# Streamed, the menu can be looked for only when the image is on the disk.
+@pytest.mark.parametrize(
+    ("directory", "staging"),
+    [
+        ("/boot/grub", "memory"),
+        ("/boot/grub2", "memory"),
+        ("/grub", "stream"),
+        ("/grub2", "memory"),
+    ],
+)
+def test_an_esp_is_added(deploy: Deploy, tmp_path: Path, directory: str, staging: str) -> None:
     raw = with_root(gpt_image(tmp_path / "image.raw", esp=False), files={f"{directory[1:]}/grub.cfg": MENU})
     image = raw.read_bytes()
-    _, deployed = deploy(raw, kind="raw")
+    ended, deployed = deploy(raw, kind="raw", staging=staging)
+    assert ("look" in ended.steps()) == (staging == "stream")
     found = deployed.partitions()
     (number,) = [number for number, part in found.items() if part["type"].lower().startswith("c12a7328")]
     expected_files(uuid_of(raw, ROOT_START), directory, deployed.esp_files(number))
@@ -520,12 +532,13 @@ def test_no_primary_entry_is_left_for_it(
     assert "EFI system partition" in ended.status["detail"]
 
 
-def test_an_esp_without_a_loader_gets_one(deploy: Deploy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_an_esp_without_a_loader_gets_one(deploy: Deploy, tmp_path: Path, staging: str) -> None:
     raw = with_root(gpt_image(tmp_path / "image.raw"), files={"boot/grub/grub.cfg": MENU})
     esp = tmp_path / "image.esp"
     tool("mdel", "-i", esp, "::/EFI/BOOT/BOOTX64.EFI")
     put(raw, ESP_START, esp.read_bytes())
-    _, deployed = deploy(raw, kind="raw")
+    _, deployed = deploy(raw, kind="raw", staging=staging)
     expected_files(uuid_of(raw, ROOT_START), "/boot/grub", deployed.esp_files(15))
     assert uuid_of(deployed.extract(15)) == uuid_of(esp)
 

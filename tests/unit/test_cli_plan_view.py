@@ -140,6 +140,7 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
         "oldContents": [],
         "release": [],
         "erase": "quick",
+        "complete": True,
         "image": {
             "url": "https://h.example/image",
             "type": "raw",

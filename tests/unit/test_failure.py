@@ -130,6 +130,10 @@ def before_writing(error: ExplainedError) -> tuple[int, str]:
 def after_writing(error: ExplainedError, step: Step) -> tuple[int, str]:
     if isinstance(error, Interrupted):
         return signal_code(error) or 0, error.message
+    if isinstance(error, FetchError):
+        # It was on its way while it was written: what ended it is the same, but the disk is not what it was.
+        code, message = before_writing(error)
+        return 5 if code == 3 else code, message
     if step is Step.VERIFY and isinstance(error, ConfigDriveError):
         return 5, NO_DRIVE
     if step is Step.VERIFY and isinstance(error, TableUnusable):
@@ -208,7 +212,7 @@ def test_the_exit_codes() -> None:
 def test_the_names_of_the_steps() -> None:
     before = ["disk", "fetch", "inspect", "release"]
     while_it_does_not_boot = [
-        *("wipe", "write", "flush", "compare", "gpt", "esp", "configdrive", "verify", "activate")
+        *("wipe", "write", "flush", "compare", "look", "gpt", "esp", "configdrive", "verify", "activate")
     ]
     assert list(Step) == [*before, *while_it_does_not_boot, "rivals", "entry"]
 
@@ -226,6 +230,10 @@ def test_steps_that_are_not_wanted_are_left_out() -> None:
     assert steps_of(WANTED) == tuple(Step)
     left_out = set(Step) - set(steps_of(request()))
     assert left_out == {Step.COMPARE, Step.CONFIGDRIVE}
+    assert set(Step) - set(steps_of(request(options={"staging": "memory", "verify": True}))) == {
+        Step.LOOK,
+        Step.CONFIGDRIVE,
+    }
     assert set(Step) - set(steps_of(request(configdrive={"enable": False}, options={"verify": True}))) == {
         Step.CONFIGDRIVE
     }

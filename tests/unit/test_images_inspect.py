@@ -12,6 +12,7 @@ from agent.images.errors import BadFormat, ImageLargerThanDisk, NoUsableTable, U
 from agent.images.image import padded
 from agent.images.inspect import Contents, look_inside, require_fit
 from agent.images.open_image import open_image
+from agent.images.view import View
 from agent.request.model import ImageType
 from configdrive.iso import build_iso
 from partitioning.command import CommandFailed, CommandTimedOut, OutputTooLong
@@ -60,7 +61,7 @@ def test_a_raw_image(spool: Spool) -> None:
     spool.append(tiny_image())
     image = open_image(spool, ImageType.RAW)
     assert (image.type, image.file_size, image.virtual_size) == ("raw", 2 * MIB, 2 * MIB)
-    assert image.fd == spool.fd
+    assert image.view == View(fd=spool.fd, format="raw")
     assert image.reader.pread(2 * MIB, 0) == tiny_image()
 
 
@@ -69,7 +70,7 @@ def test_a_raw_image_that_ends_within_a_sector(spool: Spool) -> None:
     image = open_image(spool, ImageType.RAW)
     assert image.virtual_size == 2 * MIB + 512
     assert image.reader.pread(512, 2 * MIB) == b"tail" + bytes(508)
-    assert os.pread(image.fd, 1024, 2 * MIB) == b"tail" + bytes(508)
+    assert os.pread(spool.fd, 1024, 2 * MIB) == b"tail" + bytes(508)
     assert [padded(size) for size in (0, 1, 512, 513)] == [0, 512, 512, 1024]
 
 

@@ -106,7 +106,7 @@ def test_an_image_larger_than_memory(
     start = qcow2(gpt_image(tmp_path / "image.raw")).read_bytes()[:65536]
     url = source.on("/huge", Endless(start, 8 << 30 if length_known else None))
     before = digest(shell, "VIRT01")
-    ended = run(shell, url, "qcow2", "VIRT01")
+    ended = run(shell, url, "qcow2", "VIRT01", options={"staging": "memory"})
     assert ended.exit_code == 3, ended.stderr
     assert ended.last["message"] == "Could not download, qcow2 image is too big to download in memory."
     assert ended.last["diskTouched"] is False

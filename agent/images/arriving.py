@@ -1,0 +1,62 @@
+"""Opening a file of which the beginning has come: what can be told of it, and what reads it as it comes."""
+
+from dataclasses import replace
+
+from agent.errors import Refused
+from agent.fetch.downloaded import FIRST_BYTES
+from agent.fetch.errors import TooBigForMemory
+from agent.fetch.stream_spool import UNKNOWN_SIZE, StreamSpool
+from agent.images.first_bytes import check_first_bytes
+from agent.images.image import Image, qcow2_image, raw_image
+from agent.images.qcow2 import header as qcow2_header
+from agent.request.model import ImageType
+from partitioning.byte_access import ByteReader, NotThereYet
+
+_HINT = "Let it be staged in memory (--staging memory) on a server with enough of it, or publish it as qcow2."
+
+
+class ArrivingReader:
+    """Reads what has come, and waits for what will come without anything being used before."""
+
+    def __init__(self, reader: ByteReader) -> None:
+        """Read through ``reader``."""
+        self._reader = reader
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._reader.size
+
+    def pread(self, length: int, offset: int) -> bytes:
+        """Return exactly ``length`` bytes at ``offset``. Raises NotThereYet, and what ``reader`` raises."""
+        try:
+            return self._reader.pread(length, offset)
+        except TooBigForMemory as error:
+            raise NotThereYet from error
+
+
+def open_arriving(spool: StreamSpool, image_type: ImageType) -> Image:
+    """Open the image that comes into ``spool``, as soon as its first bytes are there.
+
+    Raises BadFormat, UnsafeImage, Refused, and what the download ended with.
+    """
+    first = spool.pread(spool.come(FIRST_BYTES), 0)
+    check_first_bytes(first, image_type)
+    match image_type:
+        case ImageType.QCOW2:
+            image = qcow2_image(spool, qcow2_header.parse(first))
+        case ImageType.RAW:
+            if spool.size == UNKNOWN_SIZE:
+                raise _refused("the server does not say how long it is, and so whether it fits.")
+            image = raw_image(fd=None, file_size=spool.size, reader=spool)
+        case ImageType.OVA:
+            raise _refused("the sums of an OVA are checked before any of it is used.")
+    return replace(image, reader=ArrivingReader(image.reader))
+
+
+def _refused(why: str) -> Refused:
+    return Refused(
+        "The image can not be written while it is downloaded.",
+        detail=f"{why[0].upper()}{why[1:]}",
+        hint=_HINT,
+    )

@@ -1,0 +1,241 @@
+"""Deployments that are written while they are downloaded, within this process."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.deployment import stage
+from agent.fetch.memory import MemoryBudget
+from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.small_images import esp_with_loader, gpt_image, put, qcow2, random_file, tool
+from tests.unit.test_cli_common import CommandLine, Said, command
+from tests.unit.test_images_common import MIB
+
+__all__ = ["command"]
+
+SECTOR = 512
+LATE_ESP = 60 * MIB
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return gpt_image(tmp_path_factory.mktemp("stream") / "image.raw", size=64 * MIB)
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image whose ESP is behind all of its data."""
+    path = tmp_path_factory.mktemp("late") / "image.raw"
+    gpt_image(path, size=96 * MIB, esp=False)
+    tool("sgdisk", "-d", "1", "-n", f"1:73728:{LATE_ESP // SECTOR - 1}", "-t", "1:8300", path)
+    tool("sgdisk", "-n", f"15:{LATE_ESP // SECTOR}:+32M", "-t", "15:ef00", path)
+    put(path, LATE_ESP, esp_with_loader(path.with_suffix(".esp"), 32 * MIB))
+    return path
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return random_file(tmp_path / "disk", 128 * MIB)
+
+
+@pytest.fixture
+def server() -> Iterator[MisbehavingServer]:
+    with MisbehavingServer() as running:
+        yield running
+
+
+@pytest.fixture
+def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "WINDOW", 12 * MIB)
+
+
+def deployed(
+    command: CommandLine, url: str, disk: Path, kind: str, *more: str
+) -> tuple[Said, dict[str, Any]]:
+    words = ("deploy", "--url", url, "--type", kind, "--disk", str(disk), "--yes", "--json")
+    said = command(*words, *more)
+    return said, json.loads(said.out.splitlines()[-1])
+
+
+def steps(said: Said) -> list[str]:
+    events = [json.loads(line) for line in said.out.splitlines()]
+    return [event["step"] for event in events if event["event"] == "step_finished"]
+
+
+def assert_deployed(disk: Path, raw: Path) -> None:
+    end = raw.stat().st_size - 33 * SECTOR
+    assert disk.read_bytes()[34 * SECTOR : end] == raw.read_bytes()[34 * SECTOR : end]
+    assert "No problems found" in tool("sgdisk", "-v", disk)
+
+
+@pytest.mark.usefixtures("small_window")
+@pytest.mark.parametrize("form", ["raw", "-c", "plain"])
+def test_an_image_that_is_larger_than_the_window(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, form: str
+) -> None:
+    path = raw if form == "raw" else qcow2(raw, *(["-c"] if form == "-c" else []))
+    data = path.read_bytes()
+    assert len(data) > 13 * MIB
+    url = server.on("/image", Serve(data, cut_after=9 * MIB), Serve(data))
+    checks = ("--check-sum", hashlib.sha256(data).hexdigest(), "--check-sum-type", "sha256", "--verify")
+    kind = "raw" if form == "raw" else "qcow2"
+    said, last = deployed(command, url, disk, kind, "--staging", "stream", *checks)
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+    assert last["checksum"] == hashlib.sha256(data).hexdigest()
+    # In a qcow2 file all that matters stands at the beginning: the plan was complete before writing.
+    assert ("look" in steps(said)) == (form == "raw")
+    assert "compare" in steps(said)
+    assert "resuming" in said.err
+
+
+@pytest.mark.usefixtures("small_window")
+def test_what_comes_late_is_looked_at_on_the_disk(
+    command: CommandLine, server: MisbehavingServer, late: Path, disk: Path
+) -> None:
+    url = server.on("/image", Serve(late.read_bytes()))
+    options = ("--staging", "stream", "--boot-type", "uefi", "--hostname", "h")
+    said, last = deployed(command, url, disk, "raw", *options)
+    assert said.code == 0, said.err
+    assert_deployed(disk, late)
+    assert steps(said)[:10] == [
+        *("disk", "fetch", "inspect", "release", "wipe", "write", "flush", "look", "gpt", "configdrive")
+    ]
+    assert [step["state"] for step in last["steps"]] == ["done"] * len(last["steps"])
+
+
+@pytest.mark.usefixtures("small_window")
+def test_what_can_not_boot_is_found_late_and_does_not_boot(
+    command: CommandLine, server: MisbehavingServer, late: Path, disk: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.raw"
+    empty.write_bytes(late.read_bytes()[:LATE_ESP] + bytes(36 * MIB))
+    url = server.on("/image", Serve(empty.read_bytes()))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", "--boot-type", "uefi")
+    assert said.code == 5, said.err
+    assert last["message"] == "The image can not boot on this server's UEFI firmware."
+    assert last["diskTouched"] is True
+    assert not any(disk.read_bytes()[:MIB])
+
+
+def test_a_wrong_sum(command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path) -> None:
+    url = server.on("/image", Serve(raw.read_bytes()))
+    more = ("--check-sum", "0" * 64, "--check-sum-type", "sha256")
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", *more)
+    actual = hashlib.sha256(raw.read_bytes()).hexdigest()
+    assert said.code == 4
+    assert last["message"] == f"Bad sha256 for downloaded file, got : {actual} while expecting {'0' * 64}."
+    assert (last["diskTouched"], last["checksum"]) == (True, actual)
+    assert not any(disk.read_bytes()[:MIB])
+
+
+@pytest.mark.usefixtures("small_window")
+def test_a_server_that_goes_away(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    gone = Serve(b"", status=410)
+    url = server.on("/image", Serve(raw.read_bytes(), cut_after=40 * MIB), gone)
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream")
+    assert said.code == 4, said.err
+    assert last["message"].startswith("Could not download image located : http://")
+    assert last["diskTouched"] is True
+    assert not any(disk.read_bytes()[:MIB])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        ("qcow2", b"<html>" + bytes(70_000), "Bad format image, expected : qcow2, raw."),
+        ("raw", b"QFI\xfb" + bytes(70_000), "Bad format image, expected : qcow2, raw."),
+        (
+            "ova",
+            bytes(257) + b"ustar" + bytes(70_000),
+            "The image can not be written while it is downloaded.",
+        ),
+    ],
+)
+def test_what_is_refused_by_its_beginning(
+    command: CommandLine, server: MisbehavingServer, disk: Path, kind: str, body: bytes, message: str
+) -> None:
+    before = disk.read_bytes()
+    url = server.on("/image", Serve(body, cut_after=len(body) - 1, end="stall"))
+    said, last = deployed(command, url, disk, kind, "--staging", "stream")
+    assert (said.code, last["message"]) == (3, message), said.err
+    assert disk.read_bytes() == before
+
+
+def test_a_raw_image_of_unknown_length(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    url = server.on("/image", Serve(raw.read_bytes(), length="none"))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream")
+    assert (said.code, last["diskTouched"]) == (3, False)
+    assert "does not say how long it is" in last["detail"]
+
+
+def test_a_qcow2_image_of_unknown_length(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    url = server.on("/image", Serve(qcow2(raw, "-c").read_bytes(), length="none"))
+    said, _ = deployed(command, url, disk, "qcow2", "--staging", "stream")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+
+
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_a_server_with_little_memory(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    staging: str,
+) -> None:
+    monkeypatch.setattr(MemoryBudget, "room", lambda _: 10 * MIB)
+    url = server.on("/image", Serve(raw.read_bytes()))
+    said, last = deployed(command, url, disk, "raw", "--staging", staging)
+    if staging == "memory":
+        assert (said.code, last["diskTouched"]) == (3, False)
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+    else:
+        assert said.code == 0, said.err
+        assert "it is written while it is downloaded" in said.err
+        assert_deployed(disk, raw)
+
+
+def test_the_plan_downloads_no_more_than_it_needs(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage, "WINDOW", 50 * MIB)
+    data = raw.read_bytes()
+    url = server.on("/image", *[Serve(data, cut_after=56 * MIB, end="stall")] * 3)
+    words = ("plan", "--url", url, "--type", "raw", "--disk", str(disk), "--staging", "stream")
+    before = disk.read_bytes()
+    shown = command(*words)
+    assert shown.code == 0, shown.err
+    assert "none was given to check; the file is written while it comes" in " ".join(shown.out.split())
+    answer = json.loads(command(*words, "--json").out)
+    assert (answer["complete"], answer["image"]["checkSum"]) == (True, None)
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.usefixtures("small_window")
+def test_the_plan_says_what_comes_later(
+    command: CommandLine, server: MisbehavingServer, late: Path, disk: Path
+) -> None:
+    url = server.on("/image", Serve(late.read_bytes()))
+    words = ("plan", "--url", url, "--type", "raw", "--disk", str(disk), "--staging", "stream")
+    shown = command(*words, "--boot-type", "uefi")
+    assert shown.code == 0, shown.err
+    assert "Later: how the disk boots" in " ".join(shown.out.split())
+    answer = json.loads(command(*words, "--boot-type", "uefi", "--json").out)
+    assert answer["complete"] is False
+    assert answer["image"]["partitions"] == 3
