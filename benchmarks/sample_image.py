@@ -65,7 +65,8 @@ def _ways(image: ImageFile, url: str, folder: Path) -> dict[str, Callable[[], Fi
     return {
         "qemu-img convert from a local file": on_old_data(["sh", "-c", convert.format(image.path)]),
         "curl, sha256sum, qemu-img convert": on_old_data(["sh", "-c", by_hand]),
-        "byoi-agent deploy": on_old_data(agent),
+        "byoi-agent deploy": on_old_data([*agent, "--staging", "memory"]),
+        "byoi-agent deploy --staging stream": on_old_data([*agent, "--staging", "stream"]),
         "byoi-agent deploy --verify": on_old_data([*agent, "--verify"]),
     }
 

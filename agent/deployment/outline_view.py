@@ -4,7 +4,16 @@ from typing import Any
 
 from agent.deployment.outline import Outline
 from agent.deployment.plan import DeploymentPlan
-from agent.deployment.plan_view import image_lines, plan_json, size_words, sum_words, target_json, then_words
+from agent.deployment.plan_view import (
+    image_lines,
+    memory_words,
+    plan_json,
+    size_words,
+    sum_words,
+    target_json,
+    then_words,
+)
+from agent.deployment.staging import WINDOW
 from agent.fetch.redaction import printable, public_url
 from agent.request.model import Request
 
@@ -21,6 +30,7 @@ def known_lines(request: Request, known: DeploymentPlan | Outline) -> list[str]:
         return image_lines(request, known)
     lines = [
         f"Sum:       {sum_words(request, None)}",
+        f"Memory:    {memory_words(known.image, is_whole=False)}",
         f"Write:     {size_words(known.image.virtual_size, known.table)}",
         f"Later:     {_LATER}",
     ]
@@ -39,6 +49,7 @@ def known_json(request: Request, known: DeploymentPlan | Outline) -> dict[str, A
             "url": public_url(request.url),
             "type": known.image.type,
             "fileSize": known.image.file_size,
+            "heldInMemory": WINDOW,
             "virtualSize": known.image.virtual_size,
             "partitionTable": known.table.kind,
             "sectorSize": known.made_for,

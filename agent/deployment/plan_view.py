@@ -4,9 +4,11 @@ from typing import Any
 
 from agent.deployment.boot_view import boot_json, boot_lines, boots_on
 from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan, FileSum
+from agent.deployment.staging import WINDOW
 from agent.deployment.target import Target
 from agent.fetch.redaction import printable, public_url
 from agent.firmware import Firmware
+from agent.images.image import Image
 from agent.reporting.sizes import human_size
 from agent.request.model import Erase, Request
 from partitioning.table import PartitionTable
@@ -58,6 +60,7 @@ def image_lines(request: Request, plan: DeploymentPlan) -> list[str]:
     """Describe what was found in the image and what will be done with it."""
     lines = [
         f"Sum:       {sum_words(request, plan.file_sum)}",
+        f"Memory:    {memory_words(plan.image, is_whole=plan.file_sum is not None)}",
         f"Write:     {size_words(plan.image.virtual_size, plan.contents.table)}",
         f"Boots on:  {boots_on(plan)}",
     ]
@@ -99,6 +102,7 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "url": public_url(request.url),
             "type": plan.image.type,
             "fileSize": plan.image.file_size,
+            "heldInMemory": WINDOW if plan.file_sum is None else plan.image.file_size,
             "checkSumType": plan.file_sum and plan.file_sum.kind,
             "checkSum": plan.file_sum and plan.file_sum.value,
             "checkSumChecked": bool(plan.file_sum and plan.file_sum.asked_for),
@@ -127,10 +131,18 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
 def sum_words(request: Request, file_sum: FileSum | None) -> str:
     """Say what the sum of the file is, or when it will be compared."""
     if file_sum is None:
-        wanted = f"{request.check_sum_type} is compared" if request.check_sum else "none was given to check"
-        return f"{wanted}; the file is written while it comes, before its sum is known"
+        if request.check_sum is None:
+            return "none was given to check"
+        return f"{request.check_sum_type} {request.check_sum}, compared when all of it has been written"
     told = f"{file_sum.kind} {file_sum.value}"
     return f"{told}, as asked for" if file_sum.asked_for else f"none was given to check; the file has {told}"
+
+
+def memory_words(image: Image, *, is_whole: bool) -> str:
+    """Say how much memory the image takes."""
+    if is_whole:
+        return f"the file takes {human_size(image.file_size)}, given back as it is written"
+    return f"at most {human_size(WINDOW)} of the file at a time: it is written while it comes"
 
 
 def then_words(request: Request) -> list[str]:

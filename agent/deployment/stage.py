@@ -5,7 +5,7 @@ from typing import Protocol
 
 from agent.deployment.context import Context
 from agent.deployment.plan import FileSum
-from agent.deployment.staging import FetchReport, digest_of, early_check, policy_of, source_of
+from agent.deployment.staging import WINDOW, FetchReport, digest_of, early_check, policy_of, source_of
 from agent.deployment.steps import Step
 from agent.deployment.target import Target
 from agent.fetch.background import BackgroundDownload
@@ -20,9 +20,6 @@ from agent.images.image import Image
 from agent.images.open_image import open_image
 from agent.reporting.events import SumKnown
 from agent.request.model import ImageType, Staging
-
-WINDOW = 96 << 20
-"""Bytes of a file that is written while it comes which are held at the most."""
 
 _PIECE = 1 << 20
 

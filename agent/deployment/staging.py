@@ -14,6 +14,9 @@ from agent.reporting.reporter import Reporter
 from agent.request.model import ImageType, Request
 from partitioning.disks import Disk
 
+WINDOW = 96 << 20
+"""Bytes of a file that is written while it comes which are held at the most."""
+
 
 def source_of(request: Request) -> Source:
     """Give where the image is and how to ask for it."""

@@ -9,6 +9,8 @@ from agent.fetch.stream_spool import UNKNOWN_SIZE, StreamSpool
 from agent.images.first_bytes import check_first_bytes
 from agent.images.image import Image, qcow2_image, raw_image
 from agent.images.qcow2 import header as qcow2_header
+from agent.images.qcow2.header import Qcow2Header
+from agent.images.qcow2.tables import read_l1
 from agent.request.model import ImageType
 from partitioning.byte_access import ByteReader, NotThereYet
 
@@ -44,7 +46,9 @@ def open_arriving(spool: StreamSpool, image_type: ImageType) -> Image:
     check_first_bytes(first, image_type)
     match image_type:
         case ImageType.QCOW2:
-            image = qcow2_image(spool, qcow2_header.parse(first))
+            header = qcow2_header.parse(first)
+            _require_near_table(header, spool)
+            image = qcow2_image(spool, header)
         case ImageType.RAW:
             if spool.size == UNKNOWN_SIZE:
                 raise _refused("the server does not say how long it is, and so whether it fits.")
@@ -52,6 +56,13 @@ def open_arriving(spool: StreamSpool, image_type: ImageType) -> Image:
         case ImageType.OVA:
             raise _refused("the sums of an OVA are checked before any of it is used.")
     return replace(image, reader=ArrivingReader(image.reader))
+
+
+def _require_near_table(header: Qcow2Header, spool: StreamSpool) -> None:
+    """Make sure that some data can be used before all room is taken. Raises TooBigForMemory, BadFormat."""
+    tables, _ = read_l1(header, spool)
+    if tables:
+        spool.come(min(table.host for table in tables) + header.cluster_size)
 
 
 def _refused(why: str) -> Refused:

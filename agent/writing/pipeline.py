@@ -50,16 +50,23 @@ def write_pieces(
     What goes wrong first, in whatever thread, is raised when the others have ended.
     """
 
+    def write_part(part: Run | ZeroPiece) -> None:
+        if isinstance(part, ZeroPiece):
+            store.zero(part.offset, part.length)
+        else:
+            store.pwritev(list(part.buffers), part.offset)
+        if witness is not None:
+            witness.saw(part)
+
     def write(piece: Piece) -> None:
-        for part in (piece,) if isinstance(piece, ZeroPiece) else piece.runs():
-            if isinstance(part, ZeroPiece):
-                store.zero(part.offset, part.length)
-            else:
-                store.pwritev(list(part.buffers), part.offset)
-            if witness is not None:
-                witness.saw(part)
-        if not isinstance(piece, ZeroPiece):
-            # Here, and not where it is counted: there one may be waiting for bytes that have no room yet.
+        if isinstance(piece, ZeroPiece):
+            write_part(piece)
+            return
+        try:
+            for part in piece.runs():
+                write_part(part)
+        finally:
+            # Also after a failure, and here: where it is counted one may be waiting for room for what comes.
             piece.done()
 
     for piece in in_threads(_small(pieces), write, path=path):

@@ -180,7 +180,7 @@ def test_image_larger_than_memory(
     body = qcow2_gpt.read_bytes()[:65536] if kind == "qcow2" else bytes(510) + b"\x55\xaa"
     url = server.on("/image", Serve(body, length=13 << 40, end="stall"))
     before = huge.stat().st_blocks, huge.stat().st_mtime_ns
-    ended = agent.deploy(request_for(url, huge, kind))
+    ended = agent.deploy(request_for(url, huge, kind, options={"staging": "memory"}))
     check(ended, 3, f"Could not download, {kind} image is too big to download in memory.")
     assert (huge.stat().st_blocks, huge.stat().st_mtime_ns) == before
 

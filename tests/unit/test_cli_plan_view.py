@@ -145,6 +145,7 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
             "url": "https://h.example/image",
             "type": "raw",
             "fileSize": 2 * MIB,
+            "heldInMemory": 2 * MIB,
             "checkSumType": "sha256",
             "checkSum": "ab" * 32,
             "checkSumChecked": False,

@@ -21,6 +21,7 @@ _EXTENSION_END = 0
 _EXTENSION_DATA_FILE = 0x44415441
 _EXTENSION_ENCRYPTION = 0x0537BE77
 
+_SECTOR = 512
 _MAX_VIRTUAL_SIZE = 1 << 60
 _MAX_L1_ENTRIES = (32 << 20) // 8
 """QEMU's own limit (block/qcow2.h, QCOW_MAX_L1_SIZE)."""
@@ -185,7 +186,7 @@ def _check_sane(header: Qcow2Header) -> None:
             f"The qcow2 header names clusters of 2^{header.cluster_bits} bytes, which can not be.",
             hint=PUBLISH_AGAIN,
         )
-    if not 0 < header.virtual_size <= _MAX_VIRTUAL_SIZE:
+    if not 0 < header.virtual_size <= _MAX_VIRTUAL_SIZE or header.virtual_size % _SECTOR:
         raise BadFormat(
             f"The qcow2 header names a size of {header.virtual_size} bytes, which can not be.",
             hint=PUBLISH_AGAIN,
