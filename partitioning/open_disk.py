@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import mmap
 import os
 import stat
 import struct
@@ -107,8 +108,11 @@ class OpenDisk:
         """Make ``length`` bytes at ``offset`` read as zero, the fast way where there is one."""
         if offset < 0 or length < 0 or offset + length > self._size:
             raise self._write_error(offset, f"{length} bytes there are past the end of the disk")
-        start = -(-offset // self.sector_size) * self.sector_size
-        end = (offset + length) // self.sector_size * self.sector_size
+        # Whole pages of a device only: the rest of one may be waiting in the cache to be written, by a
+        # thread that has read it before it was zeroed below.
+        unit = max(self.sector_size, mmap.PAGESIZE) if self.is_block_device else self.sector_size
+        start = -(-offset // unit) * unit
+        end = (offset + length) // unit * unit
         if start >= end or not self._punch(start, end - start):
             self._write_zeroes(offset, length)
             return
@@ -193,6 +197,7 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
     mode = _mode(path)
     exclusive = os.O_EXCL if stat.S_ISBLK(mode) else 0
     fd = _open(path, os.O_RDWR | os.O_CLOEXEC | exclusive)
+    disk: OpenDisk | None = None
     try:
         _lock(path, fd)
         disk = _describe(path, fd, sector_size)
@@ -200,6 +205,9 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
         _refuse_unprivileged(disk)
         yield disk
     finally:
+        if disk is not None:
+            # A thread whose call was never answered must not go on with what gets the number next.
+            disk.fd = -1
         os.close(fd)
 
 

@@ -11,7 +11,7 @@ which practically all MBR images are made for.
 
 from collections.abc import Iterable
 
-from partitioning.byte_access import ByteReader, RangeReader
+from partitioning.byte_access import ByteReader, NotThereYet, RangeReader
 from partitioning.errors import TableUnusable
 from partitioning.extended_partitions import is_extended_record
 from partitioning.gpt import has_header
@@ -74,6 +74,7 @@ def _begins_at(reader: ByteReader, part: MbrPartition, sector_size: int) -> bool
     start = part.first_lba * sector_size
     there = max(0, reader.size - start)
     window = RangeReader(reader, start, min(part.sectors * sector_size, there))
-    if part.is_extended:
-        return is_extended_record(window)
-    return identify(window) is not None
+    try:
+        return is_extended_record(window) if part.is_extended else identify(window) is not None
+    except NotThereYet:
+        return False

@@ -41,7 +41,7 @@ def read_or_nothing(reader: ByteReader, offset: int, length: int) -> bytes:
 def read_end_or_nothing(reader: ByteReader, offset: int, length: int) -> bytes:
     """Read what may stand at the end of something whose beginning says all; nothing if it is not there yet.
 
-    The end of an image that is still on its way is looked at when it has been written.
+    Of an image that is still on its way, what is told by the end alone (members of old arrays) is not seen.
     """
     try:
         return read_or_nothing(reader, offset, length)

@@ -43,6 +43,7 @@ from configdrive import drive
 from partitioning import backup_gpt, new_partition
 from partitioning.byte_access import NotThereYet
 from partitioning.convert_table import convert_table
+from partitioning.errors import ExplainedError
 from partitioning.fat.on_disk import verify_fat, write_fat
 from partitioning.held_head import HeldHead
 from partitioning.old_partitions import ByteRange, old_partitions
@@ -77,6 +78,7 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
             confirm(known)
         elif isinstance(known, DeploymentPlan):
             _tell_how_it_will_boot(context, known)
+        staged.check()
         disk, old, rivals = _release(context, known, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
@@ -121,18 +123,26 @@ def _shown(path: Path) -> str:
 def inspect(context: Context, target: Target, staged: Staged) -> DeploymentPlan | Outline:
     """Find out what the image is, and work out all that will be done with it, as far as it can be seen."""
     with context.step(Step.INSPECT):
-        image = staged.open()
         try:
-            plan = make_plan(context.request, target, staged.file_sum, image)
-        except NotThereYet:
-            context.reporter.note(
-                "not all that matters has come yet; the rest is looked at when it is written"
-            )
-            return make_outline(target, image)
+            known = _known(context, target, staged)
+        except ExplainedError:
+            # What the image could not be read for may be the end of its download.
+            staged.check()
+            raise
         finally:
             staged.look_around()
-        _tell_plan(context, plan)
-    return plan
+        if isinstance(known, DeploymentPlan):
+            _tell_plan(context, known)
+    return known
+
+
+def _known(context: Context, target: Target, staged: Staged) -> DeploymentPlan | Outline:
+    image = staged.open()
+    try:
+        return make_plan(context.request, target, staged.file_sum, image)
+    except NotThereYet:
+        context.reporter.note("not all that matters has come yet; the rest is looked at when it is written")
+        return make_outline(context.request, target, image)
 
 
 def _tell_plan(context: Context, plan: DeploymentPlan, *, was_written: bool = False) -> None:
@@ -199,7 +209,7 @@ def _look_at_disk(
 ) -> tuple[DeploymentPlan, HeldRivals]:
     """Make the plan from what was written, where it could not be made before."""
     with context.step(Step.LOOK), written_image(known.image, disk, held) as image:
-        plan = make_plan(context.request, known.target, staged.file_sum, image)
+        plan = make_plan(context.request, known.target, staged.file_sum, image, was_written=True)
         rivals = hold_rivals(plan.rivals, stack, lambda action: context.reporter.note(action.line))
         _tell_plan(context, plan, was_written=True)
         _tell_how_it_will_boot(context, plan)

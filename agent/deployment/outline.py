@@ -6,10 +6,14 @@ from the disk then, after writing and before anything on it can boot.
 
 from dataclasses import dataclass
 
-from agent.deployment.plan import require_room_for_table
+from agent.deployment.plan import require_room_for_drive, require_room_for_table
 from agent.deployment.target import Target
+from agent.errors import Refused
+from agent.images.boot_fit import require_by_table
 from agent.images.image import Image
 from agent.images.inspect import read_image_table, require_fit
+from agent.request.model import Request
+from partitioning.byte_access import NotThereYet
 from partitioning.table import PartitionTable
 
 
@@ -23,10 +27,19 @@ class Outline:
     made_for: int
 
 
-def make_outline(target: Target, image: Image) -> Outline:
+def make_outline(request: Request, target: Target, image: Image) -> Outline:
     """Check what can be checked at the image's beginning. Raises ImageError, and Refused."""
     disk = target.disk
     require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
-    table, made_for = read_image_table(image, disk.sector_size)
+    try:
+        table, made_for = read_image_table(image, disk.sector_size)
+    except NotThereYet as error:
+        raise Refused(
+            "The image can not be written while it is downloaded.",
+            detail="Its partition table is not all at its beginning: it has logical partitions far behind.",
+            hint="Let it be staged in memory (--staging memory), or make the image with a GPT.",
+        ) from error
     require_room_for_table(table, disk)
+    require_by_table(table, target.firmware)
+    require_room_for_drive(request, table, disk)
     return Outline(target=target, image=image, table=table, made_for=made_for)

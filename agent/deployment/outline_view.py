@@ -15,12 +15,16 @@ from agent.deployment.plan_view import (
 )
 from agent.deployment.staging import WINDOW
 from agent.fetch.redaction import printable, public_url
-from agent.request.model import Request
+from agent.request.model import Request, Rivals
 
 _LATER = (
     "how the disk boots, and where the ConfigDrive goes, is worked out from what has been written: not all"
     " that decides it is at the beginning of the file. What turns out impossible then leaves a disk that does"
     " not boot; --staging memory finds it out before"
+)
+_RIVALS_LATER = (
+    "also what on other disks would be taken for the new system at boot (options.rivals): it is found when"
+    " the image has been written, and erased without a further question"
 )
 
 
@@ -34,6 +38,8 @@ def known_lines(request: Request, known: DeploymentPlan | Outline) -> list[str]:
         f"Write:     {size_words(known.image.virtual_size, known.table)}",
         f"Later:     {_LATER}",
     ]
+    if request.options.rivals is Rivals.ERASE:
+        lines.append(f"Erase:     {_RIVALS_LATER}")
     lines += [f"Then:      {what}" for what in then_words(request)]
     return [printable(line) for line in lines]
 
@@ -55,6 +61,7 @@ def known_json(request: Request, known: DeploymentPlan | Outline) -> dict[str, A
             "sectorSize": known.made_for,
             "partitions": len(known.table.partitions),
         },
+        "rivals": request.options.rivals,
         "verify": request.options.verify,
         "reboot": bool(request.options.reboot),
         "warnings": [],

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agent import messages
@@ -76,8 +77,18 @@ class DeploymentPlan:
     warnings: tuple[str, ...]
 
 
-def make_plan(request: Request, target: Target, file_sum: FileSum | None, image: Image) -> DeploymentPlan:
-    """Decide what will be written where, or raise the reason why not."""
+def make_plan(
+    request: Request,
+    target: Target,
+    file_sum: FileSum | None,
+    image: Image,
+    *,
+    was_written: bool = False,
+) -> DeploymentPlan:
+    """Decide what will be written where, or raise the reason why not.
+
+    ``was_written``: the image is on its disk already.
+    """
     disk = target.disk
     require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
     contents = look_inside(image, disk.sector_size, makes_config_drive=request.wants_configdrive)
@@ -87,7 +98,7 @@ def make_plan(request: Request, target: Target, file_sum: FileSum | None, image:
     new = describe_new_system(
         image, contents.table, disk, firmware=target.firmware, has_config_drive=request.wants_configdrive
     )
-    rivals = find_rivals(new, target.others)
+    rivals = find_rivals(new, target.others, afresh=was_written)
     policy = request.options.rivals
     erased = frozenset(rival.partuuid for rival in rivals if rival.extent and policy is Rivals.ERASE)
     entry, entry_warnings = _plan_entry(boot, contents.table, target, policy, erased)
@@ -201,12 +212,31 @@ def require_room_for_table(table: PartitionTable, disk: Disk) -> None:
             ) from error
 
 
+def require_room_for_drive(request: Request, table: PartitionTable, disk: Disk) -> None:
+    """Make sure that a ConfigDrive can be made, and has room behind the partitions. Raises Refused."""
+    if (wanted := _wanted_drive(request)) is not None:
+        with _no_drive_explained():
+            image = drive.build(_data(wanted), sector_size=disk.sector_size)
+            place_at_end(table, disk.size, drive.partition_size(image))
+
+
 def _plan_config_drive(request: Request, contents: Contents, disk: Disk) -> ConfigDrivePlan | None:
-    if request.configdrive is None or not request.configdrive.enable:
+    wanted = _wanted_drive(request)
+    if wanted is None:
         return None
-    try:
-        image = drive.build(_data(request.configdrive), sector_size=disk.sector_size)
+    with _no_drive_explained():
+        image = drive.build(_data(wanted), sector_size=disk.sector_size)
         return _place(image, contents, disk)
+
+
+def _wanted_drive(request: Request) -> ConfigDriveRequest | None:
+    return request.configdrive if request.configdrive and request.configdrive.enable else None
+
+
+@contextmanager
+def _no_drive_explained() -> Iterator[None]:
+    try:
+        yield
     except ExplainedError as error:
         raise Refused(
             messages.NO_CONFIGDRIVE, detail=f"{error.message} {error.detail}", hint=error.hint

@@ -98,14 +98,15 @@ def _is_nameless(partuuid: str) -> bool:
     return partuuid.startswith("00000000-") and len(partuuid) < _SURE_LENGTH
 
 
-def find_rivals(new: NewSystem, others: Sequence[Disk]) -> tuple[Rival, ...]:
+def find_rivals(new: NewSystem, others: Sequence[Disk], *, afresh: bool = False) -> tuple[Rival, ...]:
     """Find what on the ``others`` would win over the new system.
 
-    The disks are opened for reading only. One that can not be read is passed over: it may be failing, and
-    is not the one that is written to.
+    ``afresh``: look past the cache. What the new system was written over may be there still, when one of the
+    others is the same disk over another path. The disks are opened for reading only. One that can not be read
+    is passed over: it may be failing, and is not the one that is written to.
     """
     seen = (disk for disk in others if disk.ignored not in _OTHER_PATHS)
-    return tuple(rival for disk in seen for rival in _on_disk(disk, new))
+    return tuple(rival for disk in seen for rival in _on_disk(disk, new, afresh=afresh))
 
 
 def is_still_there(rival: Rival, opened: OpenDisk, new: NewSystem) -> bool:
@@ -123,9 +124,11 @@ _LOOKED_AT = 1 << 20
 _OTHER_PATHS = (IgnoredReason.SECOND_PATH, IgnoredReason.OFFLINE)
 
 
-def _on_disk(disk: Disk, new: NewSystem) -> list[Rival]:
+def _on_disk(disk: Disk, new: NewSystem, *, afresh: bool) -> list[Rival]:
     try:
         with open_for_reading(disk.path) as opened:
+            if afresh:
+                opened.drop_cache()
             return [*_rivals_on(disk, opened, new)]
     except DiskError:
         return []

@@ -8,6 +8,7 @@ from agent.deployment.plan import FileSum
 from agent.deployment.staging import WINDOW, FetchReport, digest_of, early_check, policy_of, source_of
 from agent.deployment.steps import Step
 from agent.deployment.target import Target
+from agent.errors import Refused
 from agent.fetch.background import BackgroundDownload
 from agent.fetch.download import download
 from agent.fetch.downloaded import Downloaded
@@ -40,6 +41,10 @@ class Staged(Protocol):
         """Pass on what happens to the download."""
         ...
 
+    def check(self) -> None:
+        """Raise what the download has ended with, if it has ended badly."""
+        ...
+
     def complete(self) -> None:
         """Make sure that all of the file has come, and its sum was right; raises what the download raises."""
         ...
@@ -53,11 +58,14 @@ def stage(context: Context, target: Target, stack: ExitStack) -> Staged:
             return _OnItsWay(context, target, stack)
         try:
             return _InMemory(context, target, stack)
-        except TooBigForMemory:
+        except TooBigForMemory as too_big:
             if staging is Staging.MEMORY or context.request.type is ImageType.OVA:
                 raise
-        context.reporter.note("the image is larger than the memory; it is written while it is downloaded")
-        return _OnItsWay(context, target, stack)
+            context.reporter.note("the image is larger than the memory; it is written while it is downloaded")
+            try:
+                return _OnItsWay(context, target, stack)
+            except Refused:
+                raise too_big from None
 
 
 class _InMemory:
@@ -87,6 +95,9 @@ class _InMemory:
     def look_around(self) -> None:
         pass
 
+    def check(self) -> None:
+        pass
+
     def complete(self) -> None:
         pass
 
@@ -112,6 +123,15 @@ class _OnItsWay:
     def look_around(self) -> None:
         self._download.pass_on_notes(self._context.reporter.note)
 
+    def check(self) -> None:
+        if (error := self._download.error) is not None:
+            raise self._explained(error)
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if isinstance(error, ChecksumMismatch):
+            _tell_sum(self._context, error.actual)
+        return error
+
     def complete(self) -> None:
         at = 0
         # What the image does not use of its file has to come all the same: the sum is that of all.
@@ -121,8 +141,7 @@ class _OnItsWay:
         try:
             downloaded = self._download.result()
         except ChecksumMismatch as error:
-            _tell_sum(self._context, error.actual)
-            raise
+            raise self._explained(error) from None
         finally:
             self.look_around()
         self.file_sum = _file_sum(self._context, downloaded)

@@ -32,11 +32,8 @@ class BackgroundDownload:
         self._spool = spool
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._downloaded: Downloaded | None = None
-        self._error: BaseException | None = None
-        self.done = 0
-        """Bytes that have come."""
-        self.total: int | None = None
-        """Bytes that will have come, where that is known."""
+        self.error: BaseException | None = None
+        """What it has ended with, when it has ended badly."""
 
         def work() -> None:
             try:
@@ -50,15 +47,14 @@ class BackgroundDownload:
                     on_first_bytes=check,
                 )
             except BaseException as error:
-                self._error = error
+                self.error = error
                 spool.fail(error)
 
         self._thread = threading.Thread(target=work, name="fetch", daemon=True)
         self._thread.start()
 
     def progress(self, done: int, total: int | None) -> None:
-        """Hear how far it is."""
-        self.done, self.total = done, total
+        """Hear how far it is: those who read show how far they are."""
 
     def note(self, text: str) -> None:
         """Hear what happens to the connection."""
@@ -73,7 +69,7 @@ class BackgroundDownload:
         """Wait for the end, and give it; raises what ``download`` raises."""
         self._thread.join()
         if self._downloaded is None:
-            raise self._error or Stopped
+            raise self.error or Stopped
         return self._downloaded
 
     def stop(self) -> None:

@@ -104,13 +104,22 @@ class StreamSpool(Spool):
         with self._changed:
             self._changed.notify_all()
 
+    def read_around(self, length: int, offset: int) -> bytes:
+        """Return exactly ``length`` bytes at ``offset`` when they have come; EOFError when they never will.
+
+        Raises what ``come`` raises.
+        """
+        if offset + length > self._total:
+            raise EOFError(f"{length} bytes at {offset} are not within {self._total} bytes")
+        return super().read_around(length, offset)
+
     def come(self, end: int) -> int:
         """Wait until the bytes up to ``end`` have come; give ``end``, or where the file ends before it.
 
         Raises TooBigForMemory when they can not come before others are given back, and what ``fail`` got.
         """
         with self._changed:
-            while self.arrived < end <= self._total and not self._ended:
+            while self.arrived < min(end, self._total) and not self._ended:
                 self._raise_failure()
                 if self._is_full() and not self._claims:
                     raise TooBigForMemory(needed=self._held() + end - self.arrived, available=self._window)

@@ -183,6 +183,8 @@ class Transfer:
 
     def _check_complete(self) -> None:
         held, total = self._held, self._identity.total
+        if total is None and not self._spool.can_start_again:
+            total = self._announced  # an answer that does not say it does not take back what another has said
         if self._repeated is not None:
             raise Broken(f"The connection ended after {held} bytes, and more had come before.")
         if total is not None and held != total:

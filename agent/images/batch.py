@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from agent.images.errors import cut_short
+from agent.images.errors import cut_short, unpacks_too_short
 from agent.images.extent import Extent
 from agent.images.pieces import Buffer, Incoming, Run
 
@@ -25,6 +25,7 @@ class Batch:
         """
         self._file = file
         self._unpacker = unpacker
+        self._kind = kind
         self._extents = extents
         self._used: list[tuple[int, int]] = []
         self.length = sum(extent.length for extent in extents)
@@ -64,6 +65,8 @@ class Batch:
             if extent.packed:
                 data, used = unpack(memoryview(data))
                 data = memoryview(data)[: extent.length]
+                if len(data) < extent.length:
+                    raise unpacks_too_short(self._kind)
             content.append((extent, data))
             self._use(extent.host, extent.host + used)
         for used_from, used_to in self._used:

@@ -66,18 +66,28 @@ def require(fit: BootFit, firmware: Firmware | None) -> None:
         )
 
 
+def require_by_table(table: PartitionTable, firmware: Firmware | None) -> None:
+    """Raise NotBootable when the table alone says that ``firmware`` can not start the image."""
+    if firmware is Firmware.LEGACY:
+        require(BootFit(legacy=_legacy_fault(table), uefi=None), firmware)
+
+
 _NAMES = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy"}
 
 
 def _missing_for_legacy(reader: ByteReader, table: PartitionTable) -> str | None:
-    if table.sector_size != _SECTOR:
-        return f"Legacy: firmware of this kind starts no disk with sectors of {table.sector_size} bytes."
-    if not table.has_boot_code:
-        return "Legacy: there is no boot code in the image's first sector."
+    if (fault := _legacy_fault(table)) is not None:
+        return fault
     for part in table.partitions:
         if part.is_bios_boot and not any(reader.pread(_SECTOR, part.start)):
             return f"Legacy: the BIOS boot partition (number {part.number}) is empty."
     return None
+
+
+def _legacy_fault(table: PartitionTable) -> str | None:
+    if table.sector_size != _SECTOR:
+        return f"Legacy: firmware of this kind starts no disk with sectors of {table.sector_size} bytes."
+    return None if table.has_boot_code else "Legacy: there is no boot code in the image's first sector."
 
 
 def _missing_for_uefi(reader: ByteReader, table: PartitionTable) -> str | None:

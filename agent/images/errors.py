@@ -48,6 +48,11 @@ class NotForSectorSize(ImageError):
     """Something in the image can not be used on a disk with logical sectors of this size."""
 
 
+def unpacks_too_short(kind: str) -> BadFormat:
+    """Give the error for a file in which something unpacks to less than it has to fill."""
+    return BadFormat(f"The {kind} is damaged: packed data in it is too short.", hint=PUBLISH_AGAIN)
+
+
 def cut_short(kind: str, size: int) -> BadFormat:
     """Give the error for a file (``kind``: "qcow2 file") of ``size`` bytes that ends before its data does."""
     return BadFormat(

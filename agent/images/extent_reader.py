@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.images.batch import Unpack
-from agent.images.errors import CONVERT, BadFormat, cut_short
+from agent.images.errors import CONVERT, BadFormat, cut_short, unpacks_too_short
 from agent.images.extent import Extent
 from partitioning.byte_access import ByteReader
 
@@ -79,7 +79,10 @@ class ExtentReader:
             return self._read(length, extent.host + within)
         if extent.host not in self._units:
             packed = self._read(min(extent.packed, self._file.size - extent.host), extent.host)
-            self._units[extent.host], _ = self._unpack(memoryview(packed))
+            unit, _ = self._unpack(memoryview(packed))
+            if len(unit) < extent.length:
+                raise unpacks_too_short(self._layout.kind)
+            self._units[extent.host] = unit
             if len(self._units) * self._layout.unit > max(_KEPT_BYTES, self._layout.unit):
                 self._units.popitem(last=False)
         self._units.move_to_end(extent.host)

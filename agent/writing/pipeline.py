@@ -4,6 +4,7 @@ Reading, unpacking, digests and writing let other threads run, so a few threads 
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -50,27 +51,34 @@ def write_pieces(
     What goes wrong first, in whatever thread, is raised when the others have ended.
     """
 
-    def write_part(part: Run | ZeroPiece) -> None:
-        if isinstance(part, ZeroPiece):
-            store.zero(part.offset, part.length)
-        else:
-            store.pwritev(list(part.buffers), part.offset)
-        if witness is not None:
-            witness.saw(part)
-
-    def write(piece: Piece) -> None:
-        if isinstance(piece, ZeroPiece):
-            write_part(piece)
-            return
-        try:
-            for part in piece.runs():
-                write_part(part)
-        finally:
-            # Also after a failure, and here: where it is counted one may be waiting for room for what comes.
-            piece.done()
-
+    write = partial(_write, store, witness)
     for piece in in_threads(_small(pieces), write, path=path):
         on_written(piece.length)
+
+
+def _write(store: Store, witness: Witness | None, piece: Piece) -> None:
+    if isinstance(piece, ZeroPiece):
+        _write_part(store, witness, piece)
+        return
+    try:
+        length = 0
+        for part in piece.runs():
+            _write_part(store, witness, part)
+            length += part.length
+        if length != piece.length:
+            raise RuntimeError("the parts of a piece are not all of it")
+    finally:
+        # Also after a failure, and here: where it is counted one may be waiting for room for what comes.
+        piece.done()
+
+
+def _write_part(store: Store, witness: Witness | None, part: Run | ZeroPiece) -> None:
+    if isinstance(part, ZeroPiece):
+        store.zero(part.offset, part.length)
+    else:
+        store.pwritev(list(part.buffers), part.offset)
+    if witness is not None:
+        witness.saw(part)
 
 
 def _small(pieces: Iterable[Piece]) -> Iterator[Piece]:

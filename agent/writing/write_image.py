@@ -29,6 +29,8 @@ def write_image(
             count.add(length)
 
         write_pieces(image.pieces(), held, path=disk.path, on_written=add, witness=written)
+    if count.done != image.virtual_size:
+        raise RuntimeError("the pieces of an image are not all of it")
 
 
 def compare(image: Image, disk: OpenDisk, held: HeldHead, on_progress: OnProgress, written: Written) -> None:
@@ -42,8 +44,8 @@ class _Count:
     def __init__(self, on_progress: OnProgress, total: int) -> None:
         self._on_progress = on_progress
         self._total = total
-        self._done = 0
+        self.done = 0
 
     def add(self, length: int) -> None:
-        self._done += length
-        self._on_progress(self._done, self._total)
+        self.done += length
+        self._on_progress(self.done, self._total)

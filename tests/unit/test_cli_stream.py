@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from agent.deployment import stage
+from agent.deployment import deploy, stage
+from agent.deployment.context import Context
+from agent.deployment.target import Target
+from agent.fetch.errors import TooBigForMemory
 from agent.fetch.memory import MemoryBudget
 from partitioning.errors import DiskWriteError
 from partitioning.open_disk import OpenDisk
-from tests.misbehaving_server import MisbehavingServer, Serve
-from tests.small_images import esp_with_loader, gpt_image, put, qcow2, random_file, tool
+from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
+from tests.small_images import esp_with_loader, gpt_image, mbr_image, put, qcow2, random_file, tool
 from tests.unit.test_cli_common import CommandLine, Said, command
 from tests.unit.test_images_common import MIB
 
@@ -162,6 +165,63 @@ def test_a_table_that_lies_beyond_all_room_is_found_before_writing(
     assert disk.read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["raw", "qcow2"])
+def test_a_wrong_sum_that_is_known_in_time(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    real = deploy.inspect
+
+    def slow(context: Context, target: Target, staged: Any) -> Any:
+        known = real(context, target, staged)
+        wait_until(lambda: staged._download.error is not None)
+        return known
+
+    monkeypatch.setattr(deploy, "inspect", slow)
+    data, before = raw.read_bytes() if kind == "raw" else qcow2(raw, "-c").read_bytes(), disk.read_bytes()
+    more = ("--check-sum", "0" * 64, "--check-sum-type", "sha256", "--staging", "stream")
+    said, last = deployed(command, server.on("/image", Serve(data)), disk, kind, *more)
+    assert (said.code, last["diskTouched"]) == (4, False), said.err
+    assert last["checksum"] == hashlib.sha256(data).hexdigest()
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.usefixtures("small_window")
+def test_what_the_beginning_says_is_refused_before_writing(
+    command: CommandLine, server: MisbehavingServer, late: Path, disk: Path
+) -> None:
+    before, url = disk.read_bytes(), server.on("/image", Serve(bytes(440) + late.read_bytes()[440:]))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", "--boot-type", "legacy")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert last["detail"] == "Legacy: there is no boot code in the image's first sector."
+    full = mbr_image(disk.parent / "full.raw", partitions=4)
+    url = server.on("/full", Serve(full.read_bytes()))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", "--hostname", "h")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert last["message"] == "Could not create configdrive on disk."
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.usefixtures("small_window")
+def test_gaps_in_the_file_are_given_back(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    path = qcow2(raw, "-o", "cluster_size=2M")
+    # All of it, then discarded again: the file keeps its length, and has holes where data was.
+    tool("qemu-io", "-f", "qcow2", "-c", "write -P 5 38M 24M", "-c", "discard 38M 22M", path)
+    assert path.stat().st_size > 40 * MIB
+    tool("qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, path.with_suffix(".expected"))
+    slow = Serve(path.read_bytes(), drip=MIB, pause=0.02)
+    said, _ = deployed(command, server.on("/image", slow), disk, "qcow2", "--staging", "stream")
+    assert said.code == 0, said.err
+    assert_deployed(disk, path.with_suffix(".expected"))
+
+
+@pytest.mark.usefixtures("small_window")
 def test_a_wrong_sum(command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path) -> None:
     url = server.on("/image", Serve(raw.read_bytes()))
     more = ("--check-sum", "0" * 64, "--check-sum-type", "sha256")
@@ -240,6 +300,17 @@ def test_a_server_with_little_memory(
     said, last = deployed(command, url, disk, "raw", "--staging", staging)
     if staging == "memory":
         assert (said.code, last["diskTouched"]) == (3, False)
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+        taken = [0]
+
+        def take(_: MemoryBudget, size: int) -> None:
+            taken[0] += size
+            if taken[0] > 10 * MIB:
+                raise TooBigForMemory(needed=size, available=0)
+
+        monkeypatch.setattr(MemoryBudget, "take", take)
+        url = server.on("/image", Serve(raw.read_bytes(), length="none"))
+        _, last = deployed(command, url, disk, "raw", "--staging", "auto")
         assert last["message"] == "Could not download, raw image is too big to download in memory."
     else:
         assert said.code == 0, said.err

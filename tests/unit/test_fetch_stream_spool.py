@@ -63,7 +63,19 @@ def test_nobody_waits_for_what_is_beyond_the_announced_end(spool: StreamSpool) -
     assert spool.size == 10
     with pytest.raises(EOFError):
         spool.pread(1, 10)
+    spool.append(bytes(10))
     assert spool.come(1000) == 10
+
+
+def test_the_end_is_waited_for_like_all_else(
+    spool: StreamSpool, other: Callable[..., "Future[object]"]
+) -> None:
+    spool.announce(10)
+    come = other(spool.come, 15)
+    spool.append(b"01234")
+    assert is_waiting(come)
+    spool.append(b"56789")
+    assert come.result(5) == 10
 
 
 def test_the_fetcher_waits_while_the_window_is_full(

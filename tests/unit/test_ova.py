@@ -160,6 +160,12 @@ def test_an_archive_that_was_cut_short() -> None:
     refused(data[:700], "cut short")
 
 
+def test_headers_upon_headers() -> None:
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 4
+    refused((info.tobuf() + b"name".ljust(512, b"\0")) * 1500, "damaged or was cut short")
+
+
 def test_a_header_that_claims_to_be_long() -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:

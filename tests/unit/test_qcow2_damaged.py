@@ -111,6 +111,12 @@ def test_a_table_beyond_the_end(files: dict[str, bytes], where: int) -> None:
     file.refused("was cut short")
 
 
+def test_a_table_that_two_places_name(files: dict[str, bytes]) -> None:
+    file = Patched(files["small"])
+    struct.pack_into(">Q", file.data, file.header.l1_offset + 8, file.l1(0))
+    file.refused("one L2 table for two places of the disk")
+
+
 def test_a_cluster_that_is_not_at_a_cluster(files: dict[str, bytes]) -> None:
     for form, index in (("plain", 1), ("subclusters", 2)):
         file = Patched(files[form])

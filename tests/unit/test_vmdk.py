@@ -1,5 +1,6 @@
 import random
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,26 @@ def test_a_grain_that_belongs_elsewhere(files: dict[str, bytes]) -> None:
     struct.pack_into("<Q", data, 65536, first + 128)
     why = f"where the grain for byte {first * 512} of the disk should be, there is something else"
     refused(bytes(data), why)
+
+
+def test_a_grain_that_unpacks_to_less_than_its_place() -> None:
+    data = bytearray(stream_optimised(b"a" * 65536 + b"b" * 65536 + b"c" * 4096))
+    packed = zlib.compress(b"a" * 4096)
+    data[65536 + 8 : 65536 + 12 + len(packed)] = struct.pack("<I", len(packed)) + packed
+    with Spool() as spool:
+        spool.append(bytes(data))
+        header = read_header(spool)
+        with pytest.raises(BadFormat, match="packed data in it is too short"):
+            vmdk_reader(header, spool).pread(65536, 0)
+        with pytest.raises(BadFormat, match="packed data in it is too short"):
+            poured(header, spool)
+
+
+def test_a_table_that_two_places_name(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    directory = struct.unpack_from("<Q", data, len(data) - 1024 + 56)[0] * 512
+    data[directory + 4 : directory + 8] = data[directory : directory + 4]
+    refused(bytes(data), "names one grain table for two places of the disk")
 
 
 def test_a_grain_that_can_not_be_unpacked(files: dict[str, bytes]) -> None:

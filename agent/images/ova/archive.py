@@ -31,7 +31,7 @@ def members_of(file: ByteReader) -> dict[str, Member]:
                 if number == _MOST_MEMBERS:
                     raise BadFormat(f"The archive holds more than {number} files.", hint=_EXPORT)
                 _add(members, found, file.size)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
     return members
 

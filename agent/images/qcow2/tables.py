@@ -26,6 +26,7 @@ def read_l1(header: Qcow2Header, file: ByteReader) -> tuple[list[Table], Mapping
     span = header.table_span
     count = -(-header.virtual_size // span)
     tables, without = [], Mapping()
+    seen: set[int] = set()
     for index, word in enumerate(words_of(read(file, count * 8, header.l1_offset))):
         start, host = index * span, word & OFFSET
         if not host:
@@ -33,6 +34,11 @@ def read_l1(header: Qcow2Header, file: ByteReader) -> tuple[list[Table], Mapping
             continue
         if host % header.cluster_size:
             raise damaged("an L2 table whose place in the file is not that of a cluster")
+        if host in seen:
+            raise damaged("one L2 table for two places of the disk")
+        if host + header.cluster_size > file.size:
+            raise cut_short(FILE, file.size)
+        seen.add(host)
         tables.append(Table(host, start))
     return tables, without
 

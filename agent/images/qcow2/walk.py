@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from agent.images.batch import Batch
+from agent.images.errors import CONVERT, BadFormat
 from agent.images.extent import Extent
 from agent.images.pieces import MOST_BYTES, Incoming, Piece, ZeroPiece
 from agent.images.qcow2.clusters import Mapping
@@ -20,6 +21,8 @@ from agent.ranges import Ranges
 
 _SECTOR = 512
 _MOST_EXTENTS = 4096
+_MOST_WAITING = 1 << 20
+"""Extents whose data stands behind tables that were read: 150 MB of memory."""
 
 
 def walk(header: Qcow2Header, file: Incoming) -> Iterator[Piece]:
@@ -60,6 +63,11 @@ class _Walk:
             self._taken.add(table.host, table.host + self._header.cluster_size)
         for extent in mapping.data:
             heapq.heappush(self._waiting, extent)
+        if len(self._waiting) > _MOST_WAITING:
+            raise BadFormat(
+                "The data of the qcow2 file is scattered so that it can not be followed in the file's order.",
+                hint=CONVERT,
+            )
         return mapping
 
     def _take_batch(self) -> Batch:
@@ -81,7 +89,9 @@ class _Walk:
     def _release_before(self, host: int) -> None:
         """Give back what no table names, now that all are known."""
         for start, end in list(self._taken.gaps(host)):
-            self._file.release(start, end)
+            for at in range(start, end, MOST_BYTES):
+                # What has not come yet can not be given back.
+                self._file.release(at, self._file.come(min(end, at + MOST_BYTES)))
             self._taken.add(start, end)
 
     def _take_extent(self, most: int) -> Extent:

@@ -14,13 +14,22 @@ from agent.images.vmdk.header import FILE, MARKER_BYTES, SECTOR, VmdkHeader, dam
 from partitioning.byte_access import ByteReader
 
 _MARKER = struct.Struct("<QI")
+_MOST_TABLES = 1 << 20
+"""Those of 32 TiB in grains of 64 KiB."""
 _ZEROED = 1
 """The entry of a grain of zeroes, which is not in the file."""
 
 
 def read_directory(header: VmdkHeader, file: ByteReader) -> "array[int]":
     """Give where each table is (sectors; zero for none), in the order of the disk. Raises BadFormat."""
-    return _words(file, header.directory, -(-header.capacity // header.table_span))
+    count = -(-header.capacity // header.table_span)
+    if count > _MOST_TABLES:
+        raise damaged(f"it needs {count} grain tables")
+    tables = _words(file, header.directory, count)
+    named = [sector for sector in tables if sector]
+    if len(named) != len(set(named)):
+        raise damaged("it names one grain table for two places of the disk")
+    return tables
 
 
 def read_table(header: VmdkHeader, file: ByteReader, sector: int, start: int) -> list[Extent]:
