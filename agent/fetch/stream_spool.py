@@ -34,6 +34,7 @@ class StreamSpool(Spool):
         self._ended = False
         self._failure: BaseException | None = None
         self._claims = 0
+        self._freed = 0
         self._appending = threading.Lock()
         self._pending = 0
 
@@ -102,6 +103,8 @@ class StreamSpool(Spool):
         """Give the memory of the bytes from ``start`` to ``end`` back: nobody reads them again."""
         super().release(start, end)
         with self._changed:
+            # Only now: before, the memory was not given back yet.
+            self._freed = self._released.length
             self._changed.notify_all()
 
     def read_around(self, length: int, offset: int) -> bytes:
@@ -137,7 +140,7 @@ class StreamSpool(Spool):
         return self._pending > 0 and self._held() + self._pending > self._window
 
     def _held(self) -> int:
-        return self.arrived - self._released.length
+        return self.arrived - self._freed
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
