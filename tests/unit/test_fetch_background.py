@@ -149,11 +149,11 @@ def test_stopping_it(server: MisbehavingServer, spool: StreamSpool) -> None:
 
 
 def test_time_without_room_is_no_stall(server: MisbehavingServer, spool: StreamSpool) -> None:
-    slow = RetryPolicy(base_delay=0.01, stall_timeout=0.3, min_speed=1e6, retries=0)
+    slow = RetryPolicy(base_delay=0.01, stall_timeout=2.0, min_speed=1e6, retries=0)
     url = server.on("/image", Serve(BODY))
     digest = Digest(also=[ChecksumKind.SHA256])
     download = BackgroundDownload(Source(url=url), spool, digest=digest, policy=slow, check=lambda _: None)
     wait_until(lambda: spool.arrived > WINDOW - 200_000)
-    time.sleep(0.5)  # more than what is a stall, with nothing taken
+    time.sleep(2.5)  # more than what is a stall, with nothing taken
     assert drained(spool) == BODY
     assert download.result().size == len(BODY)
