@@ -29,6 +29,8 @@ class StreamSpool(Spool):
         """``window`` is how many bytes may be held."""
         super().__init__()
         self._window = window
+        # The lock is taken by itself, and not through the condition: a signal that is heard within the
+        # condition's own __enter__ would leave it taken for ever.
         self._changed = threading.Condition(self._lock)
         self._total = UNKNOWN_SIZE
         self._ended = False
@@ -50,14 +52,14 @@ class StreamSpool(Spool):
 
     def announce(self, total: int) -> None:
         """Take note of how long the file is going to be."""
-        with self._changed:
+        with self._lock:
             self._total = total
             self._changed.notify_all()
 
     def append(self, data: bytes) -> float:
         """Add ``data`` at the end when there is room; give the seconds that had to be waited for it."""
         began = time.monotonic()
-        with self._changed:
+        with self._lock:
             self._pending = len(data)
             while self._is_full() and self._failure is None:
                 self._changed.notify_all()
@@ -67,7 +69,7 @@ class StreamSpool(Spool):
         with self._appending:
             self._raise_failure()
             super().append(data)
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
         return waited
 
@@ -78,31 +80,31 @@ class StreamSpool(Spool):
 
     def finish(self) -> None:
         """All bytes have come."""
-        with self._changed:
+        with self._lock:
             self._total, self._ended = self.arrived, True
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will come, or nothing more is wanted: ``error`` is raised for all who wait."""
-        with self._changed:
+        with self._lock:
             self._failure = self._failure or error
             self._changed.notify_all()
 
     def claim(self) -> None:
         """Somebody is going to give bytes back without reading on."""
-        with self._changed:
+        with self._lock:
             self._claims += 1
 
     def settle(self) -> None:
         """The bytes of one ``claim`` were given back."""
-        with self._changed:
+        with self._lock:
             self._claims -= 1
             self._changed.notify_all()
 
     def release(self, start: int, end: int) -> None:
         """Give the memory of the bytes from ``start`` to ``end`` back: nobody reads them again."""
         super().release(start, end)
-        with self._changed:
+        with self._lock:
             # Only now: before, the memory was not given back yet.
             self._freed = self._released.length
             self._changed.notify_all()
@@ -121,7 +123,7 @@ class StreamSpool(Spool):
 
         Raises TooBigForMemory when they can not come before others are given back, and what ``fail`` got.
         """
-        with self._changed:
+        with self._lock:
             while self.arrived < min(end, self._total) and not self._ended:
                 self._raise_failure()
                 if self._is_full() and not self._claims:

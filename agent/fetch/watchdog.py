@@ -12,13 +12,19 @@ import time
 from types import TracebackType
 from typing import Self
 
+_ENDING = 5.0
+"""Seconds to wait for the thread; it does nothing that takes time."""
+
 
 class Watchdog:
     """Watches one connection at a time, from a thread of its own. ``arm`` and ``disarm`` are cheap."""
 
     def __init__(self) -> None:
         """Start the thread, idle."""
-        self._changed = threading.Condition()
+        # The lock is taken by itself, and not through the condition: a signal that is heard within the
+        # condition's own __enter__ would leave it taken for ever.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._handle: socket.socket | None = None
         self._deadline: float | None = None
         self._waking: float | None = None
@@ -32,7 +38,7 @@ class Watchdog:
 
         A duplicate is kept: TLS takes the descriptor of the original away, and closing it frees the number.
         """
-        with self._changed:
+        with self._lock:
             self._drop()
             self._handle = connection.dup()
             if self._bitten:
@@ -41,7 +47,7 @@ class Watchdog:
 
     def arm(self, seconds: float) -> None:
         """Shut the connection down in ``seconds``, unless armed anew or disarmed before."""
-        with self._changed:
+        with self._lock:
             self._bitten = False
             self._deadline = time.monotonic() + seconds
             # The thread wakes at the old deadline anyway and then sees the new one; waking it for each
@@ -54,20 +60,20 @@ class Watchdog:
 
         If it had, no error and no end of the data means what it seems to mean.
         """
-        with self._changed:
+        with self._lock:
             self._deadline = None
             return self._bitten
 
     def close(self) -> None:
         """End the thread; the connection itself is left as it is."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._drop()
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_ENDING)
 
     def _run(self) -> None:
-        with self._changed:
+        with self._lock:
             while not self._closed:
                 if self._deadline is not None and self._deadline <= time.monotonic():
                     self._deadline = None

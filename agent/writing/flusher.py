@@ -25,7 +25,10 @@ class Flusher:
         """Flush ``disk``."""
         self._path = disk.path
         self._fd = os.open(f"/proc/self/fd/{disk.fd}", os.O_RDONLY | os.O_CLOEXEC)
-        self._changed = threading.Condition()
+        # The lock is taken by itself, and not through the condition: a signal that is heard within the
+        # condition's own __enter__ would leave it taken for ever.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting = 0
         self._closed = False
         self._error: OSError | None = None
@@ -33,7 +36,7 @@ class Flusher:
 
     def written(self, length: int) -> None:
         """Count ``length`` more bytes. Raises DiskWriteError when a flush has failed."""
-        with self._changed:
+        with self._lock:
             self._check()
             self._waiting += length
             if self._waiting >= _STEP:
@@ -44,13 +47,13 @@ class Flusher:
             while self._wait():
                 os.fdatasync(self._fd)
         except OSError as error:
-            with self._changed:
+            with self._lock:
                 self._error = error
         finally:
             os.close(self._fd)
 
     def _wait(self) -> bool:
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._closed or self._waiting >= _STEP)
             self._waiting = 0
             return not self._closed
@@ -72,7 +75,7 @@ class Flusher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify()
         self._thread.join(_ENDING)
