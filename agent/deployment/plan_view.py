@@ -140,7 +140,7 @@ def sum_words(request: Request, file_sum: FileSum | None) -> str:
 
 def memory_words(image: Image, *, is_whole: bool) -> str:
     """Say how much memory the image takes."""
-    if is_whole:
+    if is_whole and image.file_size is not None:
         return f"the file takes {human_size(image.file_size)}, given back as it is written"
     return f"at most {human_size(WINDOW)} of the file at a time: it is written while it comes"
 

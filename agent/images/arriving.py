@@ -55,7 +55,8 @@ def open_arriving(spool: StreamSpool, image_type: ImageType) -> Image:
             image = raw_image(fd=None, file_size=spool.size, reader=spool)
         case ImageType.OVA:
             raise _refused("the sums of an OVA are checked before any of it is used.")
-    return replace(image, reader=ArrivingReader(image.reader))
+    size = None if spool.size == UNKNOWN_SIZE else spool.size
+    return replace(image, reader=ArrivingReader(image.reader), file_size=size)
 
 
 def _require_near_table(header: Qcow2Header, spool: StreamSpool) -> None:

@@ -28,7 +28,8 @@ class Image:
     """An image of a checked format; sizes are bytes."""
 
     type: ImageType
-    file_size: int
+    file_size: int | None
+    """None where it is not known yet."""
     virtual_size: int
     reader: ByteReader
     pieces: Callable[[], Iterator[Piece]]

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.deployment import deploy, stage
-from agent.deployment.context import Context
-from agent.deployment.target import Target
+from agent.deployment import stage
 from agent.fetch.errors import TooBigForMemory
 from agent.fetch.memory import MemoryBudget
 from partitioning.errors import DiskWriteError
@@ -174,14 +172,13 @@ def test_a_wrong_sum_that_is_known_in_time(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    real = deploy.inspect
+    real = stage._OnItsWay.check
 
-    def slow(context: Context, target: Target, staged: Any) -> Any:
-        known = real(context, target, staged)
+    def late(staged: stage._OnItsWay) -> None:
         wait_until(lambda: staged._download.error is not None)
-        return known
+        real(staged)
 
-    monkeypatch.setattr(deploy, "inspect", slow)
+    monkeypatch.setattr(stage._OnItsWay, "check", late)
     data, before = raw.read_bytes() if kind == "raw" else qcow2(raw, "-c").read_bytes(), disk.read_bytes()
     more = ("--check-sum", "0" * 64, "--check-sum-type", "sha256", "--staging", "stream")
     said, last = deployed(command, server.on("/image", Serve(data)), disk, kind, *more)
@@ -281,6 +278,8 @@ def test_a_qcow2_image_of_unknown_length(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
 ) -> None:
     url = server.on("/image", Serve(qcow2(raw, "-c").read_bytes(), length="none"))
+    words = ("plan", "--url", url, "--type", "qcow2", "--disk", str(disk), "--staging", "stream", "--json")
+    assert json.loads(command(*words).out)["image"]["fileSize"] is None
     said, _ = deployed(command, url, disk, "qcow2", "--staging", "stream")
     assert said.code == 0, said.err
     assert_deployed(disk, raw)
