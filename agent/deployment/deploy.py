@@ -84,11 +84,11 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
         _wipe(context, disk, old)
         if rivals is not None:
             rivals.forget_what_went(context.reporter.warn)
-        _write(context, known.image, staged, disk, held)
+        size = _write(context, known.image, staged, disk, held)
         if isinstance(known, DeploymentPlan) and rivals is not None:
             plan = known
         else:
-            plan, rivals = _look_at_disk(context, known, staged, disk, held, stack)
+            plan, rivals = _look_at_disk(context, known, size, staged, disk, held, stack)
         _fit_table(context, plan, held)
         _make_bootable(context, plan, held)
         _write_config_drive(context, plan, held)
@@ -138,11 +138,20 @@ def inspect(context: Context, target: Target, staged: Staged) -> DeploymentPlan 
 
 def _known(context: Context, target: Target, staged: Staged) -> DeploymentPlan | Outline:
     image = staged.open()
-    try:
+    if staged.file_sum is not None:
         return make_plan(context.request, target, staged.file_sum, image)
+    # First what the first sectors tell: the plan may have to wait for much more to come.
+    outline = make_outline(context.request, target, image)
+    try:
+        plan = make_plan(context.request, target, None, image)
     except NotThereYet:
-        context.reporter.note("not all that matters has come yet; the rest is looked at when it is written")
-        return make_outline(context.request, target, image)
+        pass
+    else:
+        # Where the size is not known, what can be refused has been refused, and the rest depends on it.
+        if image.virtual_size is not None:
+            return plan
+    context.reporter.note("not all that matters has come yet; the rest is looked at when it is written")
+    return outline
 
 
 def _tell_plan(context: Context, plan: DeploymentPlan, *, was_written: bool = False) -> None:
@@ -182,33 +191,37 @@ def _wipe(context: Context, disk: OpenDisk, old: tuple[ByteRange, ...]) -> None:
             erase_all(disk, lambda done: context.reporter.progress(done, disk.size))
 
 
-def _write(context: Context, image: Image, staged: Staged, disk: OpenDisk, held: HeldHead) -> None:
-    def on_progress(done: int, total: int) -> None:
+def _write(context: Context, image: Image, staged: Staged, disk: OpenDisk, held: HeldHead) -> int:
+    """Give how many bytes the image has on the disk."""
+
+    def on_progress(done: int, total: int | None) -> None:
         staged.look_around()
         context.reporter.progress(done, total)
 
     written = Written() if context.request.options.verify else None
     with context.step(Step.WRITE):
-        write_image(image, disk, held, on_progress, written)
+        size = write_image(image, disk, held, on_progress, written)
         staged.complete()
     with context.step(Step.FLUSH):
         # With progress: on a slow disk it takes minutes, and that is not a hang.
         disk.flush(context.reporter.progress)
     if written is not None:
         with context.step(Step.COMPARE):
-            compare(image, disk, held, context.reporter.progress, written)
+            compare(size, disk, held, context.reporter.progress, written)
+    return size
 
 
 def _look_at_disk(
     context: Context,
     known: DeploymentPlan | Outline,
+    size: int,
     staged: Staged,
     disk: OpenDisk,
     held: HeldHead,
     stack: ExitStack,
 ) -> tuple[DeploymentPlan, HeldRivals]:
     """Make the plan from what was written, where it could not be made before."""
-    with context.step(Step.LOOK), written_image(known.image, disk, held) as image:
+    with context.step(Step.LOOK), written_image(known.image, size, disk, held) as image:
         plan = make_plan(context.request, known.target, staged.file_sum, image, was_written=True)
         rivals = hold_rivals(plan.rivals, stack, lambda action: context.reporter.note(action.line))
         _tell_plan(context, plan, was_written=True)

@@ -30,7 +30,8 @@ class Outline:
 def make_outline(request: Request, target: Target, image: Image) -> Outline:
     """Check what can be checked at the image's beginning. Raises ImageError, and Refused."""
     disk = target.disk
-    require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
+    if image.virtual_size is not None:
+        require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
     try:
         table, made_for = read_image_table(image, disk.sector_size)
     except NotThereYet as error:

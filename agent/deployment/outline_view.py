@@ -13,7 +13,6 @@ from agent.deployment.plan_view import (
     target_json,
     then_words,
 )
-from agent.deployment.staging import WINDOW
 from agent.fetch.redaction import printable, public_url
 from agent.request.model import Request, Rivals
 
@@ -55,7 +54,7 @@ def known_json(request: Request, known: DeploymentPlan | Outline) -> dict[str, A
             "url": public_url(request.url),
             "type": known.image.type,
             "fileSize": known.image.file_size,
-            "heldInMemory": WINDOW,
+            "heldInMemory": known.image.held,
             "virtualSize": known.image.virtual_size,
             "partitionTable": known.table.kind,
             "sectorSize": known.made_for,

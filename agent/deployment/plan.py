@@ -90,7 +90,8 @@ def make_plan(
     ``was_written``: the image is on its disk already.
     """
     disk = target.disk
-    require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
+    if image.virtual_size is not None:
+        require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
     contents = look_inside(image, disk.sector_size, makes_config_drive=request.wants_configdrive)
     require_room_for_table(contents.table, disk)
     config_drive = _plan_config_drive(request, contents, disk)

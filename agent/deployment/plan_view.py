@@ -4,7 +4,6 @@ from typing import Any
 
 from agent.deployment.boot_view import boot_json, boot_lines, boots_on
 from agent.deployment.plan import ConfigDrivePlan, DeploymentPlan, FileSum
-from agent.deployment.staging import WINDOW
 from agent.deployment.target import Target
 from agent.fetch.redaction import printable, public_url
 from agent.firmware import Firmware
@@ -102,7 +101,7 @@ def plan_json(request: Request, plan: DeploymentPlan) -> dict[str, Any]:
             "url": public_url(request.url),
             "type": plan.image.type,
             "fileSize": plan.image.file_size,
-            "heldInMemory": WINDOW if plan.file_sum is None else plan.image.file_size,
+            "heldInMemory": plan.image.held,
             "checkSumType": plan.file_sum and plan.file_sum.kind,
             "checkSum": plan.file_sum and plan.file_sum.value,
             "checkSumChecked": bool(plan.file_sum and plan.file_sum.asked_for),
@@ -140,9 +139,9 @@ def sum_words(request: Request, file_sum: FileSum | None) -> str:
 
 def memory_words(image: Image, *, is_whole: bool) -> str:
     """Say how much memory the image takes."""
-    if is_whole and image.file_size is not None:
-        return f"the file takes {human_size(image.file_size)}, given back as it is written"
-    return f"at most {human_size(WINDOW)} of the file at a time: it is written while it comes"
+    if is_whole:
+        return f"the image takes {human_size(image.held)}, given back as it is written"
+    return f"at most {human_size(image.held)} are held at a time: it is written while it comes"
 
 
 def then_words(request: Request) -> list[str]:
@@ -154,12 +153,13 @@ def then_words(request: Request) -> list[str]:
     return [what for wanted, what in chosen if wanted]
 
 
-def size_words(size: int, table: PartitionTable) -> str:
+def size_words(size: int | None, table: PartitionTable) -> str:
     """Say how large the image is, and what partitions it has."""
+    words = "its size is known when all has come" if size is None else f"{human_size(size)} ({size} bytes)"
     count = len(table.partitions)
     numbers = ", ".join(str(part.number) for part in table.partitions)
     partitions = f"partition {numbers}" if count == 1 else f"partitions {numbers}"
-    return f"{human_size(size)} ({size} bytes), {table.kind.upper()} with {partitions}"
+    return f"{words}, {table.kind.upper()} with {partitions}"
 
 
 def _table_words(plan: DeploymentPlan) -> list[str]:

@@ -6,16 +6,21 @@ from pathlib import Path
 from agent.errors import RequestError
 from agent.fetch.ca_file import ca_file_fault
 from agent.fetch.digest import Checksum, ChecksumKind, Digest
+from agent.fetch.memory import MemoryBudget
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
 from agent.images.first_bytes import check_first_bytes
 from agent.images.inspect import require_fit
+from agent.images.packed.member import LARGEST_WINDOW
+from agent.images.packed.packing import Packing, packing_of
 from agent.reporting.reporter import Reporter
 from agent.request.model import ImageType, Request
 from partitioning.disks import Disk
 
 WINDOW = 96 << 20
 """Bytes of a file that is written while it comes which are held at the most."""
+PACKED_WINDOW = 16 << 20
+"""Bytes of a packed file that wait to be unpacked, at the most."""
 
 
 def source_of(request: Request) -> Source:
@@ -68,15 +73,31 @@ class FetchReport:
             require_fit(max(done, total or 0), disk_size=self._disk.size, disk_path=str(self._disk.path))
         self._reporter.progress(done, total)
 
+    def progress_of_packed(self, done: int, total: int | None) -> None:
+        """``done`` of ``total`` bytes of a packed file are here; they say nothing of the image's size."""
+        self._reporter.progress(done, total)
+
     def note(self, text: str) -> None:
         """Say what happens to the connection."""
         self._reporter.note(text)
+
+
+def packing_in(first: bytes, request: Request) -> Packing | None:
+    """Tell what a file that begins with ``first`` is packed with; only raw images may be."""
+    return packing_of(first) if request.type == ImageType.RAW else None
+
+
+def room_for_unpacked() -> int:
+    """Give how many bytes of memory an image may take that is unpacked into it."""
+    return max(0, MemoryBudget().room() - PACKED_WINDOW - LARGEST_WINDOW)
 
 
 def early_check(request: Request, disk: Disk) -> Callable[[bytes], None]:
     """Give the check of the first bytes: what is not an image, or too large, need not be downloaded."""
 
     def check(first: bytes) -> None:
+        if packing_in(first, request) is not None:
+            return
         virtual_size = check_first_bytes(first, ImageType(request.type))
         if virtual_size is not None:
             require_fit(virtual_size, disk_size=disk.size, disk_path=str(disk.path))

@@ -32,6 +32,8 @@ class BackgroundDownload:
         self._spool = spool
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._downloaded: Downloaded | None = None
+        self.so_far: tuple[int, int | None] = (0, None)
+        """How many bytes have come, and how many there are going to be where that is known."""
         self.error: BaseException | None = None
         """What it has ended with, when it has ended badly."""
 
@@ -54,7 +56,8 @@ class BackgroundDownload:
         self._thread.start()
 
     def progress(self, done: int, total: int | None) -> None:
-        """Hear how far it is: those who read show how far they are."""
+        """Hear how far it is."""
+        self.so_far = done, total
 
     def note(self, text: str) -> None:
         """Hear what happens to the connection."""

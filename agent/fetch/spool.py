@@ -44,6 +44,11 @@ class Spool:
         return self._size
 
     @property
+    def most_held(self) -> int:
+        """How many bytes of memory it takes at the most from now on."""
+        return self._size
+
+    @property
     def can_start_again(self) -> bool:
         """Tell whether it can be emptied, and filled from the beginning."""
         return True
@@ -72,7 +77,7 @@ class Spool:
         """The descriptor, to be handed to another process (``pass_fds``)."""
         return self._fd
 
-    def append(self, data: bytes) -> float:
+    def append(self, data: bytes | memoryview) -> float:
         """Add ``data`` at the end, and give for how many seconds there was no room for it.
 
         Raises TooBigForMemory when the kernel has no memory for it.
@@ -88,6 +93,11 @@ class Spool:
             self._size += written
             view = view[written:]
         return 0.0
+
+    def _lengthen(self, length: int) -> None:
+        """Add ``length`` bytes that read as zero."""
+        os.ftruncate(self._fd, self._size + length)
+        self._size += length
 
     def truncate(self, size: int = 0) -> None:
         """Keep the first ``size`` bytes and give back the memory of all others."""

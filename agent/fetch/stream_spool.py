@@ -10,6 +10,7 @@ import time
 
 from agent.fetch.errors import TooBigForMemory
 from agent.fetch.spool import Spool
+from agent.ranges import Ranges
 
 UNKNOWN_SIZE = 1 << 62
 """What ``size`` is as long as nobody knows it: more than any file has, so nothing is beyond it."""
@@ -36,6 +37,7 @@ class StreamSpool(Spool):
         self._ended = False
         self._failure: BaseException | None = None
         self._claims = 0
+        self._no_memory = Ranges()
         self._freed = 0
         self._appending = threading.Lock()
         self._pending = 0
@@ -44,6 +46,23 @@ class StreamSpool(Spool):
     def size(self) -> int:
         """Size of the whole file: as announced, or as it ended; UNKNOWN_SIZE before."""
         return self._total
+
+    @property
+    def known_size(self) -> int | None:
+        """Size of the whole file; None as long as nobody knows it."""
+        return None if self._total == UNKNOWN_SIZE else self._total
+
+    @property
+    def most_held(self) -> int:
+        """How many bytes of memory it takes at the most from now on."""
+        with self._lock:
+            return self._held() if self._ended else self._window
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there are bytes for which there is no room."""
+        with self._lock:
+            return self._is_full()
 
     @property
     def can_start_again(self) -> bool:
@@ -56,7 +75,7 @@ class StreamSpool(Spool):
             self._total = total
             self._changed.notify_all()
 
-    def append(self, data: bytes) -> float:
+    def append(self, data: bytes | memoryview) -> float:
         """Add ``data`` at the end when there is room; give the seconds that had to be waited for it."""
         began = time.monotonic()
         with self._lock:
@@ -72,6 +91,24 @@ class StreamSpool(Spool):
         with self._lock:
             self._changed.notify_all()
         return waited
+
+    def append_zeroes(self, length: int) -> None:
+        """Add ``length`` bytes of zeroes, which take no memory."""
+        with self._appending:
+            self._raise_failure()
+            start = self.arrived
+            self._lengthen(length)
+        with self._lock:
+            if length:
+                self._no_memory.add(start, start + length)
+            self._freed = self._no_memory.length
+            self._changed.notify_all()
+
+    def set_window(self, window: int) -> None:
+        """Hold no more than ``window`` bytes from now on."""
+        with self._lock:
+            self._window = window
+            self._changed.notify_all()
 
     def truncate(self, size: int = 0) -> None:
         """Do nothing but keep all bytes: others may have been used already."""
@@ -106,7 +143,9 @@ class StreamSpool(Spool):
         super().release(start, end)
         with self._lock:
             # Only now: before, the memory was not given back yet.
-            self._freed = self._released.length
+            if start < (end := min(end, self.arrived)):
+                self._no_memory.add(start, end)
+            self._freed = self._no_memory.length
             self._changed.notify_all()
 
     def read_around(self, length: int, offset: int) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from agent.errors import Refused
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.errors import TooBigForMemory
-from agent.fetch.stream_spool import UNKNOWN_SIZE, StreamSpool
+from agent.fetch.stream_spool import StreamSpool
 from agent.images.first_bytes import check_first_bytes
 from agent.images.image import Image, qcow2_image, raw_image
 from agent.images.qcow2 import header as qcow2_header
@@ -50,13 +50,10 @@ def open_arriving(spool: StreamSpool, image_type: ImageType) -> Image:
             _require_near_table(header, spool)
             image = qcow2_image(spool, header)
         case ImageType.RAW:
-            if spool.size == UNKNOWN_SIZE:
-                raise _refused("the server does not say how long it is, and so whether it fits.")
-            image = raw_image(fd=None, file_size=spool.size, reader=spool)
+            image = raw_image(fd=None, file_size=spool.known_size, reader=spool, held=spool.most_held)
         case ImageType.OVA:
             raise _refused("the sums of an OVA are checked before any of it is used.")
-    size = None if spool.size == UNKNOWN_SIZE else spool.size
-    return replace(image, reader=ArrivingReader(image.reader), file_size=size)
+    return replace(image, reader=ArrivingReader(image.reader), file_size=spool.known_size)
 
 
 def _require_near_table(header: Qcow2Header, spool: StreamSpool) -> None:

@@ -30,7 +30,10 @@ class Image:
     type: ImageType
     file_size: int | None
     """None where it is not known yet."""
-    virtual_size: int
+    virtual_size: int | None
+    """None where it is not known before all of the file has come."""
+    held: int
+    """How much memory what is held of it takes at the most."""
     reader: ByteReader
     pieces: Callable[[], Iterator[Piece]]
     """Gives all that the image reads as, once: what was read of the file is given back meanwhile."""
@@ -44,18 +47,20 @@ def qcow2_image(spool: Spool, header: Qcow2Header) -> Image:
         type=ImageType.QCOW2,
         file_size=spool.size,
         virtual_size=header.virtual_size,
+        held=spool.most_held,
         reader=qcow2_reader(header, spool),
         pieces=partial(qcow2_walk, header, spool),
         view=View(fd=spool.fd, format="qcow2") if spool.can_start_again else None,
     )
 
 
-def raw_image(*, fd: int | None, file_size: int, reader: Incoming) -> Image:
-    """Look at a raw file as it is; ``fd`` is None where it is not all there."""
+def raw_image(*, fd: int | None, file_size: int | None, reader: Incoming, held: int = 0) -> Image:
+    """Look at a raw file as it is; ``fd`` is None where it is not all there, ``file_size`` if not known."""
     return Image(
         type=ImageType.RAW,
         file_size=file_size,
-        virtual_size=padded(file_size),
+        virtual_size=None if file_size is None else padded(file_size),
+        held=held,
         reader=reader,
         pieces=partial(raw_pieces, reader),
         view=None if fd is None else View(fd=fd, format="raw"),
@@ -71,6 +76,7 @@ def ova_image(spool: Spool, disk: Member) -> Image:
         type=ImageType.OVA,
         file_size=spool.size,
         virtual_size=header.capacity,
+        held=spool.most_held,
         reader=vmdk_reader(header, window),
         pieces=partial(vmdk_walk, header, window),
         view=View(fd=spool.fd, format="vmdk", window=(disk.start, disk.size)),

@@ -31,7 +31,7 @@ def open_image(spool: Spool, image_type: ImageType) -> Image:
         case ImageType.RAW:
             # A last sector that is not complete is made so: the disk has whole sectors only.
             spool.append(bytes(-spool.size % _SECTOR))
-            return raw_image(fd=spool.fd, file_size=spool.size, reader=spool)
+            return raw_image(fd=spool.fd, file_size=spool.size, reader=spool, held=spool.most_held)
         case ImageType.OVA:
             return ova_image(spool, disk_in(spool))
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from agent.images.pieces import MOST_BYTES, Incoming, Piece, Run, ZeroPiece
 
-_SECTOR = 512
+SECTOR = 512
+"""Bytes that disks have at the least together."""
 _BLOCK = 64 << 10
 """Bytes that are looked at together: zeroing less than that costs a disk more than writing it."""
 _ZERO_BLOCK = bytes(_BLOCK)
@@ -26,7 +27,7 @@ class RawPiece:
         self._file = file
         self._start = start
         self._end = end
-        self._padding = -end % _SECTOR
+        self._padding = -end % SECTOR
         self.length = end + self._padding - start
         file.claim()
 

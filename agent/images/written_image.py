@@ -22,15 +22,15 @@ _COPIED = 1 << 63
 
 
 @contextmanager
-def written_image(image: Image, disk: OpenDisk, held: HeldHead) -> Iterator[Image]:
-    """Give ``image`` as one that is read from where it was written."""
-    size = image.virtual_size
+def written_image(image: Image, size: int, disk: OpenDisk, held: HeldHead) -> Iterator[Image]:
+    """Give ``image`` as one that is read from where it was written; it has ``size`` bytes there."""
     head = _memory(overlay(size, held.pread(min(HEAD_SIZE, size), 0)))
     try:
         yield Image(
             type=image.type,
             file_size=image.file_size,
             virtual_size=size,
+            held=0,
             reader=RangeReader(held, 0, size),
             pieces=_none,
             view=View(

@@ -1,25 +1,30 @@
 """Writing the image. What goes into the held head stays in memory until all else is complete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from agent.images.image import Image
+from agent.images.inspect import require_fit
+from agent.images.pieces import Piece
 from agent.writing.flusher import Flusher
 from agent.writing.pipeline import write_pieces
 from agent.writing.written import Written
 from partitioning.held_head import HeldHead
 from partitioning.open_disk import OpenDisk
 
-OnProgress = Callable[[int, int], None]
-"""Gets the bytes done and the bytes in all."""
+OnProgress = Callable[[int, int | None], None]
+"""Gets the bytes done and the bytes in all, where they are known."""
 
 
 def write_image(
     image: Image, disk: OpenDisk, held: HeldHead, on_progress: OnProgress, written: Written | None = None
-) -> None:
-    """Write all of the image; what it reads as zero is zero on the disk afterwards. Flush the disk then.
+) -> int:
+    """Write all of the image, and give how many bytes it has on the disk. Flush the disk then.
+
+    What it reads as zero is zero on the disk afterwards.
 
     ``held`` is the head held over ``disk``. The image's file is gone afterwards: memory is given back as the
-    work goes on. ``written`` takes note of everything, for ``compare``.
+    work goes on. ``written`` takes note of everything, for ``compare``. Raises
+    ImageLargerThanDisk where that turns out only now.
     """
     count = _Count(on_progress, image.virtual_size)
     with Flusher(disk) as flusher:
@@ -28,20 +33,32 @@ def write_image(
             flusher.written(length)
             count.add(length)
 
-        write_pieces(image.pieces(), held, path=disk.path, on_written=add, witness=written)
-    if count.done != image.virtual_size:
+        write_pieces(_fitting(image, disk), held, path=disk.path, on_written=add, witness=written)
+    if image.virtual_size not in (None, count.done):
         raise RuntimeError("the pieces of an image are not all of it")
+    return count.done
 
 
-def compare(image: Image, disk: OpenDisk, held: HeldHead, on_progress: OnProgress, written: Written) -> None:
-    """Read from the medium all that was written, and see whether it is there. Raises ContentsDiffer."""
+def _fitting(image: Image, disk: OpenDisk) -> Iterator[Piece]:
+    length = 0
+    for piece in image.pieces():
+        length += piece.length
+        require_fit(length, disk_size=disk.size, disk_path=str(disk.path))
+        yield piece
+
+
+def compare(size: int, disk: OpenDisk, held: HeldHead, on_progress: OnProgress, written: Written) -> None:
+    """Read from the medium all ``size`` bytes that were written, and see whether they are there.
+
+    Raises ContentsDiffer.
+    """
     disk.drop_cache()
-    count = _Count(on_progress, image.virtual_size)
+    count = _Count(on_progress, size)
     written.compare(held, path=disk.path, on_compared=count.add)
 
 
 class _Count:
-    def __init__(self, on_progress: OnProgress, total: int) -> None:
+    def __init__(self, on_progress: OnProgress, total: int | None) -> None:
         self._on_progress = on_progress
         self._total = total
         self.done = 0

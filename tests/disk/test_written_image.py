@@ -33,8 +33,8 @@ def as_written(content: bytes, disk: Path) -> Iterator[Image]:
     with Spool() as spool, open_exclusively(disk) as target:
         spool.append(content)
         image, held = open_image(spool, ImageType.RAW), HeldHead(target)
-        write_image(image, target, held, lambda *_: None)
-        with written_image(image, target, held) as written:
+        size = write_image(image, target, held, lambda *_: None)
+        with written_image(image, size, target, held) as written:
             yield written
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from agent.deployment import stage
+from agent.deployment.on_its_way import OnItsWay
 from agent.fetch.errors import TooBigForMemory
 from agent.fetch.memory import MemoryBudget
 from partitioning.errors import DiskWriteError
@@ -172,13 +174,13 @@ def test_a_wrong_sum_that_is_known_in_time(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    real = stage._OnItsWay.check
+    real = OnItsWay.check
 
-    def late(staged: stage._OnItsWay) -> None:
+    def late(staged: OnItsWay) -> None:
         wait_until(lambda: staged._download.error is not None)
         real(staged)
 
-    monkeypatch.setattr(stage._OnItsWay, "check", late)
+    monkeypatch.setattr(OnItsWay, "check", late)
     data, before = raw.read_bytes() if kind == "raw" else qcow2(raw, "-c").read_bytes(), disk.read_bytes()
     more = ("--check-sum", "0" * 64, "--check-sum-type", "sha256", "--staging", "stream")
     said, last = deployed(command, server.on("/image", Serve(data)), disk, kind, *more)
@@ -269,9 +271,33 @@ def test_a_raw_image_of_unknown_length(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
 ) -> None:
     url = server.on("/image", Serve(raw.read_bytes(), length="none"))
+    words = ("plan", "--url", url, "--type", "raw", "--disk", str(disk), "--staging", "stream", "--json")
+    answer = json.loads(command(*words).out)
+    assert (answer["complete"], answer["image"]["virtualSize"]) == (False, None)
+    said, _ = deployed(command, url, disk, "raw", "--staging", "stream", "--verify")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+
+
+@pytest.mark.usefixtures("small_window")
+def test_a_raw_image_of_unknown_length_that_is_too_large(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    os.truncate(disk, raw.stat().st_size + 2 * MIB)
+    url = server.on("/image", Serve(raw.read_bytes() + bytes(4 * MIB), length="none"))
     said, last = deployed(command, url, disk, "raw", "--staging", "stream")
-    assert (said.code, last["diskTouched"]) == (3, False)
-    assert "does not say how long it is" in last["detail"]
+    assert (said.code, last["diskTouched"]) == (5, True)
+    assert "larger than device" in last["message"] + last["detail"]
+
+
+@pytest.mark.usefixtures("small_window")
+def test_a_raw_image_of_unknown_length_that_was_cut_short(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    url = server.on("/image", Serve(raw.read_bytes()[: 40 * MIB], length="none"))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream")
+    assert (said.code, last["diskTouched"]) == (5, True), said.err
+    assert disk.read_bytes()[:MIB] == bytes(MIB)
 
 
 def test_a_qcow2_image_of_unknown_length(
@@ -309,8 +335,9 @@ def test_a_server_with_little_memory(
 
         monkeypatch.setattr(MemoryBudget, "take", take)
         url = server.on("/image", Serve(raw.read_bytes(), length="none"))
-        _, last = deployed(command, url, disk, "raw", "--staging", "auto")
-        assert last["message"] == "Could not download, raw image is too big to download in memory."
+        said, _ = deployed(command, url, disk, "raw", "--staging", "auto")
+        assert said.code == 0, said.err
+        assert_deployed(disk, raw)
     else:
         assert said.code == 0, said.err
         assert "it is written while it is downloaded" in said.err
@@ -331,7 +358,7 @@ def test_the_plan_downloads_no_more_than_it_needs(
     before = disk.read_bytes()
     shown = command(*words)
     assert shown.code == 0, shown.err
-    assert "at most 96.0 MiB of the file at a time: it is written while it comes" in shown.out
+    assert "at most 50.0 MiB are held at a time: it is written while it comes" in shown.out
     answer = json.loads(command(*words, "--json").out)
     assert (answer["complete"], answer["image"]["checkSum"]) == (True, None)
     assert disk.read_bytes() == before

@@ -53,7 +53,7 @@ class HeldBytes(BytesReader):
 
 def image_of(data: bytes | Incoming, *, fd: int = -1) -> Image:
     reader = HeldBytes(data) if isinstance(data, bytes) else data
-    return raw_image(fd=fd, file_size=reader.size, reader=reader)
+    return raw_image(fd=fd, file_size=reader.size, reader=reader, held=reader.size)
 
 
 def file_of(path: Path, size: int) -> Path:

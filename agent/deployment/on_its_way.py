@@ -1,0 +1,159 @@
+"""An image that is looked at, and written, while its file comes; unpacked on the way where it is packed."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from agent.deployment.context import Context
+from agent.deployment.file_sum import file_sum_of, tell_sum
+from agent.deployment.plan import FileSum
+from agent.deployment.staging import (
+    PACKED_WINDOW,
+    FetchReport,
+    digest_of,
+    early_check,
+    packing_in,
+    policy_of,
+    source_of,
+)
+from agent.deployment.target import Target
+from agent.fetch.background import BackgroundDownload
+from agent.fetch.downloaded import FIRST_BYTES
+from agent.fetch.errors import ChecksumMismatch, TooBigForMemory
+from agent.fetch.stream_spool import StreamSpool
+from agent.images.arriving import open_arriving
+from agent.images.errors import BadFormat
+from agent.images.image import Image
+from agent.images.inspect import require_fit
+from agent.images.open_image import open_image
+from agent.images.packed.background import BackgroundUnpacking
+from agent.images.packed.packing import Packing
+from agent.request.model import ImageType
+
+_PIECE = 1 << 20
+_LOOK = 0.1
+"""Seconds after which progress is told anew."""
+
+
+class OnItsWay:
+    """A Staged: its beginning has come."""
+
+    def __init__(self, context: Context, target: Target, stack: ExitStack, *, window: int) -> None:
+        """Begin with the download, and hold up to ``window`` bytes of the image's file.
+
+        Raises what is wrong with the beginning of the file, and what the download ends with before.
+        """
+        self.file_sum: FileSum | None = None
+        self._context = context
+        self._target = target
+        self._file = self._spool = stack.enter_context(StreamSpool(window))
+        self._unpacking: BackgroundUnpacking | None = None
+        self._download = BackgroundDownload(
+            source_of(context.request),
+            self._file,
+            digest=digest_of(context.request),
+            policy=policy_of(context.request),
+            check=early_check(context.request, target.disk),
+        )
+        stack.callback(self._download.stop)
+        first = self._file.pread(self._file.come(FIRST_BYTES), 0)
+        packing = packing_in(first, context.request)
+        if packing is not None:
+            self._unpack(packing, stack, window)
+        self._type = ImageType(context.request.type)
+        self._image: Image | None = None
+        if packing is None:
+            self._image = self._opened()
+
+    def _unpack(self, packing: Packing, stack: ExitStack, window: int) -> None:
+        self._file.set_window(PACKED_WINDOW)
+        self._spool = stack.enter_context(StreamSpool(window))
+        disk = self._target.disk
+        self._unpacking = BackgroundUnpacking(
+            packing,
+            self._file,
+            self._spool,
+            lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path)),
+        )
+        self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")
+
+    def wait_until_whole(self) -> TooBigForMemory | None:
+        """Wait until a packed file has been unpacked as a whole; give the reason where there is no room."""
+        if self._unpacking is None:
+            raise RuntimeError("the server sends another file than before")
+        report = FetchReport(self._context.request, self._target.disk, self._context.reporter)
+        while not self._unpacking.wait(_LOOK):
+            self.look_around()
+            report.progress_of_packed(*self._download.so_far)
+            if self._spool.is_full:
+                held = self._spool.most_held
+                return TooBigForMemory(needed=held + 1, available=held)
+        self.look_around()
+        self._raise_explained(self._unpacking.error)
+        self._finish()
+        return None
+
+    def go_on_in_parts(self, *, at_least: int) -> None:
+        """Go on with what is there, and hold no more than it, or ``at_least`` bytes if that is more."""
+        self._spool.set_window(max(at_least, self._spool.most_held))
+
+    def open(self) -> Image:
+        """Look at the image. Raises ImageError, and what the download ended with."""
+        if self._image is None:
+            self._image = self._opened()
+        return self._image
+
+    def _opened(self) -> Image:
+        if self._unpacking is None:
+            return open_arriving(self._spool, self._type)
+        size = self._file.known_size
+        if self.file_sum is not None:
+            return replace(open_image(self._spool, self._type), file_size=size)
+        image = open_arriving(self._spool, self._type)
+        return replace(image, file_size=size, held=image.held + PACKED_WINDOW)
+
+    def look_around(self) -> None:
+        """Pass on what happens to the download."""
+        self._download.pass_on_notes(self._context.reporter.note)
+
+    def check(self) -> None:
+        """Raise what the download, or unpacking, has ended with, if it has ended badly."""
+        for work in (self._download, self._unpacking):
+            if work is not None and work.error is not None:
+                raise self._told(work.error)
+
+    def complete(self) -> None:
+        """Make sure that all of the file has come, and its sum was right; raises what the download raises."""
+        if self.file_sum is None:
+            _pass(self._spool)
+            self._finish()
+
+    def _finish(self) -> None:
+        try:
+            downloaded = self._download.result()
+        except ChecksumMismatch as error:
+            raise self._told(error) from None
+        finally:
+            self.look_around()
+        self.file_sum = file_sum_of(self._context, downloaded)
+
+    def _raise_explained(self, error: BaseException | None) -> None:
+        """Raise ``error``; where the file is damaged, and not the one that was asked for, that is told."""
+        if error is None:
+            return
+        if isinstance(error, BadFormat) and self._context.request.check_sum is not None:
+            _pass(self._file)
+            self._finish()
+        raise self._told(error)
+
+    def _told(self, error: BaseException) -> BaseException:
+        if isinstance(error, ChecksumMismatch):
+            tell_sum(self._context, error.actual)
+        return error
+
+
+def _pass(spool: StreamSpool) -> None:
+    """Let all of a file come: what is not used of it has to come all the same, as the sum is that of all."""
+    at = 0
+    while (end := spool.come(at + _PIECE)) > at:
+        spool.release(at, end)
+        at = end

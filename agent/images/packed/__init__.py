@@ -1,0 +1,1 @@
+"""Raw images that are published packed: gzip, xz, zstd and bzip2, unpacked while they come."""

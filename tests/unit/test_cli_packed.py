@@ -1,0 +1,186 @@
+"""Deployments of packed raw images, within this process."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.deployment import on_its_way, stage
+from agent.fetch.memory import MemoryBudget
+from agent.images.packed.member import LARGEST_WINDOW
+from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.packed_samples import TOOLS, packed
+from tests.small_images import gpt_image, put, random_file
+from tests.unit.test_cli_common import CommandLine, command
+from tests.unit.test_cli_stream import assert_deployed, deployed, steps
+from tests.unit.test_images_common import MIB
+
+__all__ = ["command"]
+
+SHA256 = ("--check-sum-type", "sha256", "--check-sum")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return gpt_image(tmp_path_factory.mktemp("packed") / "image.raw", size=40 * MIB)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return random_file(tmp_path / "disk", 50 * MIB)
+
+
+@pytest.fixture
+def server() -> Iterator[MisbehavingServer]:
+    with MisbehavingServer() as running:
+        yield running
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "WINDOW", 6 * MIB)
+    monkeypatch.setattr(on_its_way, "PACKED_WINDOW", 2 * MIB)
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("packing", list(TOOLS))
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_each_packing(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, packing: str, staging: str
+) -> None:
+    data = packed(raw.read_bytes(), packing)
+    digest = hashlib.sha256(data).hexdigest()
+    url = server.on("/image", Serve(data), Serve(data, cut_after=9 * MIB), Serve(data))
+    options = ("--staging", staging, "--verify", "--hostname", "h", *SHA256, digest)
+    said, last = deployed(command, url, disk, "raw", *options)
+    assert said.code == 0, said.err
+    assert f"the file is packed ({packing})" in said.err
+    assert last["checksum"] == digest
+    assert_deployed(disk, raw)
+    # What is all in memory is looked at before anything is written.
+    assert ("look" in steps(said)) == (staging == "stream")
+
+
+def test_the_plan_of_an_image_in_memory(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = packed(raw.read_bytes(), "zstd")
+    words = ("plan", "--url", server.on("/image", Serve(data)), "--type", "raw", "--disk", str(disk))
+    answer = json.loads(command(*words, "--json").out)
+    assert answer["complete"]
+    assert answer["image"]["fileSize"] == len(data)
+    assert answer["image"]["virtualSize"] == 40 * MIB
+    # Its zeroes take no memory.
+    assert answer["image"]["heldInMemory"] < 30 * MIB
+    answer = json.loads(command(*words, "--json", "--staging", "stream").out)
+    assert not answer["complete"]
+    assert answer["image"]["virtualSize"] is None
+    assert answer["image"]["heldInMemory"] == (96 + 16) * MIB
+    assert "its size is known when all has come" in command(*words, "--staging", "stream").out
+
+
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_an_image_larger_than_the_memory(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    staging: str,
+) -> None:
+    monkeypatch.setattr(stage, "WINDOW", 3 * MIB)
+    monkeypatch.setattr(MemoryBudget, "room", lambda _: LARGEST_WINDOW + (16 + 4) * MIB)
+    monkeypatch.setattr(MemoryBudget, "require", lambda *_: None)
+    before = disk.read_bytes()
+    requests = server.on("/image", *[Serve(packed(raw.read_bytes(), "gzip"))] * 2)
+    said, last = deployed(command, requests, disk, "raw", "--staging", staging)
+    if staging == "memory":
+        assert (said.code, last["diskTouched"]) == (3, False)
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+        assert disk.read_bytes() == before
+    else:
+        # It goes on from what has come, and does not ask for the file once more.
+        assert said.code == 0, said.err
+        assert "it is written while it is downloaded" in said.err
+        assert_deployed(disk, raw)
+
+
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_what_is_damaged(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
+) -> None:
+    data = bytearray(packed(raw.read_bytes(), "gzip"))
+    sound = hashlib.sha256(data).hexdigest()
+    data[len(data) // 2] ^= 0xFF
+    url, before = server.on("/image", *[Serve(bytes(data))] * 3), disk.read_bytes()
+    said, last = deployed(command, url, disk, "raw", "--staging", staging)
+    if staging == "memory":
+        assert (said.code, last["diskTouched"]) == (3, False), said.err
+        assert disk.read_bytes() == before
+    assert last["message"] == "Bad format image, expected : qcow2, raw." or staging == "stream"
+    assert "The gzip file is damaged" in last["detail"]
+    # Where the file is not the one that was meant, that is what is told.
+    said, last = deployed(command, url, disk, "raw", "--staging", "memory", *SHA256, sound)
+    assert (said.code, last["message"][:10]) == (4, "Bad sha256"), said.err
+    assert last["checksum"] == hashlib.sha256(data).hexdigest()
+
+
+def test_what_follows_the_packed_image(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    before, data = disk.read_bytes(), packed(raw.read_bytes(), "xz")
+    said, last = deployed(command, server.on("/i", *[Serve(data + b"more")] * 2), disk, "raw")
+    assert (said.code, last["diskTouched"]) == (3, False)
+    assert "something else follows" in last["detail"]
+    assert disk.read_bytes() == before
+    said, last = deployed(command, server.on("/j", *[Serve(data[:-1])] * 2), disk, "raw")
+    assert (said.code, last["diskTouched"]) == (3, False)
+    assert "The xz file was cut short" in last["detail"]
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_an_image_larger_than_the_disk(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
+) -> None:
+    os.truncate(disk, 42 * MIB)
+    data = packed(raw.read_bytes() + bytes(600 * MIB), "zstd")
+    said, last = deployed(command, server.on("/i", *[Serve(data)] * 2), disk, "raw", "--staging", staging)
+    # While it is written it may turn out before the first write, or after.
+    assert not last["diskTouched"] or staging == "stream"
+    assert said.code == (5 if last["diskTouched"] else 3), said.err
+    assert f"larger than device of {42 * MIB} bytes" in last["message"] + last["detail"]
+
+
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+@pytest.mark.parametrize("inner", ["gzip", "qcow2", "text"])
+def test_what_is_packed_is_no_raw_image(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str, inner: str
+) -> None:
+    before = disk.read_bytes()
+    content = {"gzip": packed(raw.read_bytes(), "gzip"), "qcow2": b"QFI\xfb" * 999, "text": b"hello " * 999}
+    url = server.on("/i", *[Serve(packed(content[inner], "bzip2"))] * 2)
+    said, last = deployed(command, url, disk, "raw", "--staging", staging)
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    kinds = {"gzip": "a gzip file", "qcow2": "a qcow2 image", "text": "a text file"}
+    assert f"the file is {kinds[inner]}" in last["detail"]
+    assert disk.read_bytes() == before
+
+
+def test_the_beginning_is_refused_before_all_has_come(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, tmp_path: Path
+) -> None:
+    """No boot code: known from the first sector, while the rest of the file never comes."""
+    image = tmp_path / "image.raw"
+    image.write_bytes(raw.read_bytes())
+    put(image, 0, bytes(440))
+    data = packed(image.read_bytes(), "gzip")
+    url = server.on("/i", Serve(data, cut_after=1 * MIB, end="stall"))
+    options = ("--staging", "stream", "--boot-type", "legacy")
+    said, last = deployed(command, url, disk, "raw", *options)
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert "there is no boot code" in last["detail"]
