@@ -25,12 +25,12 @@ SHA256 = ("--check-sum-type", "sha256", "--check-sum")
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return gpt_image(tmp_path_factory.mktemp("packed") / "image.raw", size=40 * MIB)
+    return gpt_image(tmp_path_factory.mktemp("packed") / "image.raw", size=50 * MIB)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    return random_file(tmp_path / "disk", 50 * MIB)
+    return random_file(tmp_path / "disk", 60 * MIB)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_plan_of_an_image_in_memory(
     answer = json.loads(command(*words, "--json").out)
     assert answer["complete"]
     assert answer["image"]["fileSize"] == len(data)
-    assert answer["image"]["virtualSize"] == 40 * MIB
+    assert answer["image"]["virtualSize"] == 50 * MIB
     # Its zeroes take no memory.
     assert answer["image"]["heldInMemory"] < 30 * MIB
     answer = json.loads(command(*words, "--json", "--staging", "stream").out)
@@ -147,13 +147,13 @@ def test_what_follows_the_packed_image(
 def test_an_image_larger_than_the_disk(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
 ) -> None:
-    os.truncate(disk, 42 * MIB)
+    os.truncate(disk, 52 * MIB)
     data = packed(raw.read_bytes() + bytes(600 * MIB), "zstd")
     said, last = deployed(command, server.on("/i", *[Serve(data)] * 2), disk, "raw", "--staging", staging)
     # While it is written it may turn out before the first write, or after.
     assert not last["diskTouched"] or staging == "stream"
     assert said.code == (5 if last["diskTouched"] else 3), said.err
-    assert f"larger than device of {42 * MIB} bytes" in last["message"] + last["detail"]
+    assert f"larger than device of {52 * MIB} bytes" in last["message"] + last["detail"]
 
 
 @pytest.mark.parametrize("staging", ["memory", "stream"])
