@@ -20,11 +20,12 @@ from agent.fetch.background import BackgroundDownload
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.errors import ChecksumMismatch, TooBigForMemory
 from agent.fetch.stream_spool import StreamSpool
-from agent.images.arriving import open_arriving
+from agent.images.arriving import open_arriving, open_arriving_ova
 from agent.images.errors import BadFormat
 from agent.images.image import Image
 from agent.images.inspect import require_fit
 from agent.images.open_image import open_image
+from agent.images.ova.passing import PassingArchive
 from agent.images.packed.background import BackgroundUnpacking
 from agent.images.packed.packing import Packing
 from agent.request.model import ImageType
@@ -45,7 +46,10 @@ class OnItsWay:
         self.file_sum: FileSum | None = None
         self._context = context
         self._target = target
-        self._file = self._spool = stack.enter_context(StreamSpool(window))
+        self._type = ImageType(context.request.type)
+        self._archive = _archive(self._type, stack)
+        passes = self._archive.feed if self._archive else None
+        self._file = self._spool = stack.enter_context(StreamSpool(window, passes))
         self._unpacking: BackgroundUnpacking | None = None
         self._download = BackgroundDownload(
             source_of(context.request),
@@ -59,7 +63,6 @@ class OnItsWay:
         packing = packing_in(first, context.request)
         if packing is not None:
             self._unpack(packing, stack, window)
-        self._type = ImageType(context.request.type)
         self._image: Image | None = None
         if packing is None:
             self._image = self._opened()
@@ -103,6 +106,8 @@ class OnItsWay:
         return self._image
 
     def _opened(self) -> Image:
+        if self._archive is not None:
+            return open_arriving_ova(self._spool, self._archive, self.check)
         if self._unpacking is None:
             return open_arriving(self._spool, self._type)
         size = self._file.known_size
@@ -134,6 +139,8 @@ class OnItsWay:
             raise self._told(error) from None
         finally:
             self.look_around()
+        if self._archive is not None:
+            self._archive.check()
         self.file_sum = file_sum_of(self._context, downloaded)
 
     def _raise_explained(self, error: BaseException | None) -> None:
@@ -149,6 +156,14 @@ class OnItsWay:
         if isinstance(error, ChecksumMismatch):
             tell_sum(self._context, error.actual)
         return error
+
+
+def _archive(image_type: ImageType, stack: ExitStack) -> PassingArchive | None:
+    if image_type is not ImageType.OVA:
+        return None
+    archive = PassingArchive()
+    stack.callback(archive.stop)
+    return archive
 
 
 def _pass(spool: StreamSpool) -> None:

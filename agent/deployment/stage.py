@@ -13,7 +13,7 @@ from agent.deployment.target import Target
 from agent.errors import Refused
 from agent.fetch.errors import TooBigForMemory
 from agent.images.image import Image
-from agent.request.model import ImageType, Staging
+from agent.request.model import Staging
 
 _NOT_IN_MEMORY = "the image is larger than the memory; it is written while it is downloaded"
 
@@ -70,7 +70,7 @@ def _unpacked(context: Context, target: Target, stack: ExitStack) -> Staged:
 
 
 def _in_parts(context: Context, target: Target, stack: ExitStack, too_big: TooBigForMemory) -> Staged:
-    if context.request.options.staging is Staging.MEMORY or context.request.type is ImageType.OVA:
+    if context.request.options.staging is Staging.MEMORY:
         raise too_big
     context.reporter.note(_NOT_IN_MEMORY)
     try:

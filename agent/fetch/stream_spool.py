@@ -7,6 +7,7 @@ told so.
 
 import threading
 import time
+from collections.abc import Callable
 
 from agent.fetch.errors import TooBigForMemory
 from agent.fetch.spool import Spool
@@ -26,10 +27,11 @@ class Stopped(Exception):
 class StreamSpool(Spool):
     """See Spool. One thread appends, another reads in order; others read and give back what it was about."""
 
-    def __init__(self, window: int) -> None:
-        """``window`` is how many bytes may be held."""
+    def __init__(self, window: int, passes: Callable[[bytes | memoryview], None] | None = None) -> None:
+        """``window`` is how many bytes may be held; ``passes`` gets all bytes in order, and may raise."""
         super().__init__()
         self._window = window
+        self._passes = passes or (lambda _: None)
         # The lock is taken by itself, and not through the condition: a signal that is heard within the
         # condition's own __enter__ would leave it taken for ever.
         self._changed = threading.Condition(self._lock)
@@ -57,6 +59,11 @@ class StreamSpool(Spool):
         """How many bytes of memory it takes at the most from now on."""
         with self._lock:
             return self._held() if self._ended else self._window
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether all bytes have come."""
+        return self._ended
 
     @property
     def is_full(self) -> bool:
@@ -87,6 +94,7 @@ class StreamSpool(Spool):
         waited = time.monotonic() - began
         with self._appending:
             self._raise_failure()
+            self._passes(data)
             super().append(data)
         with self._lock:
             self._changed.notify_all()

@@ -1,20 +1,19 @@
 """Opening a file of which the beginning has come: what can be told of it, and what reads it as it comes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from agent.errors import Refused
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.errors import TooBigForMemory
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.first_bytes import check_first_bytes
-from agent.images.image import Image, qcow2_image, raw_image
+from agent.images.image import Image, arriving_ova_image, qcow2_image, raw_image
+from agent.images.ova.passing import PassingArchive
 from agent.images.qcow2 import header as qcow2_header
 from agent.images.qcow2.header import Qcow2Header
 from agent.images.qcow2.tables import read_l1
 from agent.request.model import ImageType
 from partitioning.byte_access import ByteReader, NotThereYet
-
-_HINT = "Let it be staged in memory (--staging memory) on a server with enough of it, or publish it as qcow2."
 
 
 class ArrivingReader:
@@ -52,7 +51,27 @@ def open_arriving(spool: StreamSpool, image_type: ImageType) -> Image:
         case ImageType.RAW:
             image = raw_image(fd=None, file_size=spool.known_size, reader=spool, held=spool.most_held)
         case ImageType.OVA:
-            raise _refused("the sums of an OVA are checked before any of it is used.")
+            raise RuntimeError("an archive is opened as such, when its disk has begun to come")
+    return _arriving(image, spool)
+
+
+def open_arriving_ova(spool: StreamSpool, archive: PassingArchive, look_around: Callable[[], None]) -> Image:
+    """Open the archive that comes into ``spool``, and passes ``archive``, when its disk has begun to come.
+
+    Raises BadFormat, UnsafeImage, Refused, and what ``look_around`` raises.
+    """
+    check_first_bytes(spool.pread(spool.come(FIRST_BYTES), 0), ImageType.OVA)
+
+    def pass_what_is_ahead() -> None:
+        look_around()
+        if spool.has_ended:
+            archive.end()
+        spool.release(0, archive.passed)
+
+    return _arriving(arriving_ova_image(spool, archive.disk(pass_what_is_ahead)), spool)
+
+
+def _arriving(image: Image, spool: StreamSpool) -> Image:
     return replace(image, reader=ArrivingReader(image.reader), file_size=spool.known_size)
 
 
@@ -61,11 +80,3 @@ def _require_near_table(header: Qcow2Header, spool: StreamSpool) -> None:
     tables, _ = read_l1(header, spool)
     if tables:
         spool.come(min(table.host for table in tables) + header.cluster_size)
-
-
-def _refused(why: str) -> Refused:
-    return Refused(
-        "The image can not be written while it is downloaded.",
-        detail=f"{why[0].upper()}{why[1:]}",
-        hint=_HINT,
-    )

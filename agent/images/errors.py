@@ -1,6 +1,7 @@
 """What can be wrong with an image."""
 
 from agent import messages
+from agent.errors import Refused
 from partitioning.errors import ExplainedError
 
 LOOK_AT_URL = "Look at what the URL really delivers, and set type to the format of that file."
@@ -46,6 +47,16 @@ class NoUsableTable(ImageError):
 
 class NotForSectorSize(ImageError):
     """Something in the image can not be used on a disk with logical sectors of this size."""
+
+
+def not_while_it_comes(why: str) -> Refused:
+    """Give the refusal of an image that has to be there as a whole; ``why`` is a sentence."""
+    return Refused(
+        "The image can not be written while it is downloaded.",
+        detail=f"{why[0].upper()}{why[1:]}",
+        hint="Let it be staged in memory (--staging memory) on a server with enough of it, or publish it as"
+        " qcow2.",
+    )
 
 
 def unpacks_too_short(kind: str) -> BadFormat:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent.fetch.spool import Spool
+from agent.images.errors import not_while_it_comes
 from agent.images.file_window import FileWindow
 from agent.images.ova.archive import Member
 from agent.images.pieces import Incoming, Piece
@@ -13,7 +14,8 @@ from agent.images.qcow2.reader import qcow2_reader
 from agent.images.qcow2.walk import walk as qcow2_walk
 from agent.images.raw_pieces import raw_pieces
 from agent.images.view import View
-from agent.images.vmdk.header import read_header
+from agent.images.vmdk.arriving import arriving_pieces, arriving_reader
+from agent.images.vmdk.header import read_first_header, read_header
 from agent.images.vmdk.reader import vmdk_reader
 from agent.images.vmdk.tables import survey
 from agent.images.vmdk.walk import walk as vmdk_walk
@@ -80,6 +82,24 @@ def ova_image(spool: Spool, disk: Member) -> Image:
         reader=vmdk_reader(header, window),
         pieces=partial(vmdk_walk, header, window),
         view=View(fd=spool.fd, format="vmdk", window=(disk.start, disk.size)),
+    )
+
+
+def arriving_ova_image(spool: Spool, disk: Member) -> Image:
+    """Look at the VMDK disk in an archive that is on its way. Raises BadFormat, UnsafeImage, and Refused."""
+    window = FileWindow(spool, disk.start, disk.size)
+    header = read_first_header(window)
+    is_in_order = header.tables_come_last or header.directory < header.first_grain
+    if not (header.is_compressed and header.has_markers and is_in_order):
+        raise not_while_it_comes("its VMDK disk is of a kind that has to be there as a whole.")
+    return Image(
+        type=ImageType.OVA,
+        file_size=spool.size,
+        virtual_size=header.capacity,
+        held=spool.most_held,
+        reader=arriving_reader(header, window),
+        pieces=partial(arriving_pieces, header, window),
+        view=None,
     )
 
 

@@ -16,6 +16,7 @@ from agent.fetch.memory import MemoryBudget
 from partitioning.errors import DiskWriteError
 from partitioning.open_disk import OpenDisk
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
+from tests.ova_samples import archive, manifest, ova, ovf, vmdk
 from tests.small_images import esp_with_loader, gpt_image, mbr_image, put, qcow2, random_file, tool
 from tests.unit.test_cli_common import CommandLine, Said, command
 from tests.unit.test_images_common import MIB
@@ -253,7 +254,7 @@ def test_a_server_that_goes_away(
         (
             "ova",
             bytes(257) + b"ustar" + bytes(70_000),
-            "The image can not be written while it is downloaded.",
+            "Bad format image, expected : qcow2, raw.",
         ),
     ],
 )
@@ -376,3 +377,78 @@ def test_the_plan_says_what_comes_later(
     answer = json.loads(command(*words, "--boot-type", "uefi", "--json").out)
     assert answer["complete"] is False
     assert answer["image"]["partitions"] == 3
+
+
+def ova_of(raw: Path, **more: str) -> bytes:
+    return ova(vmdk(raw, "streamOptimized").read_bytes(), **more)
+
+
+@pytest.mark.usefixtures("small_window")
+@pytest.mark.parametrize("kind", ["sha1", "sha512"])
+def test_an_archive_that_is_larger_than_the_window(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, kind: str
+) -> None:
+    data = ova_of(raw, kind=kind)
+    assert len(data) > 13 * MIB
+    url = server.on("/image", Serve(data, cut_after=9 * MIB), Serve(data, length="none"))
+    checks = ("--check-sum", hashlib.sha256(data).hexdigest(), "--check-sum-type", "sha256", "--verify")
+    said, last = deployed(command, url, disk, "ova", "--staging", "stream", *checks)
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+    assert last["checksum"] == hashlib.sha256(data).hexdigest()
+
+
+def test_an_archive_with_a_wrong_sum_does_not_boot(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = ova_of(raw)
+    at = data.index(b"SHA256(box-disk1.vmdk)= ") + 24
+    data = data[:at] + (b"0" if data[at : at + 1] != b"0" else b"1") + data[at + 1 :]
+    said, last = deployed(command, server.on("/i", Serve(data)), disk, "ova", "--staging", "stream")
+    assert (said.code, last["diskTouched"]) == (5, True), said.err
+    assert "The manifest gives the sha256" in last["detail"]
+    assert disk.read_bytes()[:MIB] == bytes(MIB)
+    boot_signature = disk.read_bytes()[510:512]
+    assert boot_signature == bytes(2)
+
+
+@pytest.mark.usefixtures("small_window")
+def test_an_archive_with_much_ahead_of_its_disk(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    files = {"box.ovf": ovf(), "tools.iso": os.urandom(20 * MIB), "box-disk1.vmdk": b""}
+    files["box-disk1.vmdk"] = vmdk(raw, "streamOptimized").read_bytes()
+    data = archive(files | {"box.mf": manifest(files)})
+    said, _ = deployed(command, server.on("/i", Serve(data)), disk, "ova", "--staging", "stream")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+
+
+@pytest.mark.parametrize("end", ["cut", "whole"])
+def test_an_archive_without_its_disk(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, end: str
+) -> None:
+    before, files = disk.read_bytes(), {"box.ovf": ovf("other.vmdk")}
+    files["box-disk1.vmdk"] = vmdk(raw, "streamOptimized").read_bytes()
+    data = archive(files)
+    if end == "cut":
+        data = data[:-1_000_000]
+    said, last = deployed(command, server.on("/i", Serve(data)), disk, "ova", "--staging", "stream")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert ("was cut short" if end == "cut" else "names 'other.vmdk' as the file") in last["detail"]
+    assert disk.read_bytes() == before
+
+
+def test_an_archive_with_a_disk_that_can_not_be_written_while_it_comes(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    before, data = disk.read_bytes(), ova(vmdk(raw, "monolithicSparse").read_bytes())
+    url = server.on("/i", *[Serve(data)] * 2)
+    said, last = deployed(command, url, disk, "ova", "--staging", "stream")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert last["message"] == "The image can not be written while it is downloaded."
+    assert "--staging memory" in last["hint"]
+    assert disk.read_bytes() == before
+    said, _ = deployed(command, url, disk, "ova")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)

@@ -1,27 +1,63 @@
 import io
+import random
 import tarfile
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from agent.errors import Refused
 from agent.images.errors import BadFormat, UnsafeImage
+from agent.images.ova.archive import Member
 from agent.images.ova.package import disk_in
+from agent.images.ova.passing import PassingArchive
 from partitioning.byte_access import BytesReader
+from partitioning.errors import ExplainedError
 from tests.ova_samples import archive, manifest, ova, ovf
 
 DISK = b"KDMV and so on" * 1000
 NAME = "box-disk1.vmdk"
 
 
-def found(data: bytes) -> bytes:
-    member = disk_in(BytesReader(data))
+def passed(data: bytes) -> Member:
+    """The disk, as it is found while the archive comes."""
+    archive, pieces = PassingArchive(), iter(random_pieces(data))
+
+    def more() -> None:
+        piece = next(pieces, None)
+        archive.end() if piece is None else archive.feed(piece)
+
+    try:
+        disk = archive.disk(more)
+        for piece in pieces:
+            archive.feed(piece)
+        archive.check()
+    finally:
+        archive.stop()
+    return disk
+
+
+def random_pieces(data: bytes) -> Iterator[bytes]:
+    chance, at = random.Random(len(data)), 0
+    while at < len(data):
+        length = chance.choice((1, 100, 512, 10_000, 200_000))
+        yield data[at : at + length]
+        at += length
+
+
+WAYS: tuple[Callable[[bytes], Member], ...] = (lambda data: disk_in(BytesReader(data)), passed)
+
+
+def found(data: bytes, ways: Sequence[Callable[[bytes], Member]] = WAYS) -> bytes:
+    (member,) = {way(data) for way in ways}
     return data[member.start : member.start + member.size]
 
 
-def refused(data: bytes, why: str) -> None:
-    with pytest.raises(BadFormat) as caught:
-        disk_in(BytesReader(data))
-    assert why in caught.value.detail
-    assert caught.value.hint
+def refused(data: bytes, why: str, kind: type[ExplainedError] = BadFormat) -> None:
+    for way in WAYS:
+        with pytest.raises(kind) as caught:
+            way(data)
+        assert why in caught.value.detail
+        assert caught.value.hint
 
 
 @pytest.mark.parametrize("kind", ["sha1", "sha256", "sha512"])
@@ -43,7 +79,20 @@ def test_an_archive_without_a_manifest() -> None:
 
 def test_the_order_does_not_matter() -> None:
     files = {"box.ovf": ovf(), NAME: DISK}
-    assert found(archive({NAME: DISK, "box.cert": b"", "box.ovf": ovf(), "box.mf": manifest(files)})) == DISK
+    data = archive({NAME: DISK, "box.cert": b"", "box.ovf": ovf(), "box.mf": manifest(files)})
+    assert found(data, WAYS[:1]) == DISK
+    # But what comes behind the disk is too late while it comes.
+    with pytest.raises(Refused) as caught:
+        passed(data)
+    assert "the description (.ovf) comes behind the disk" in caught.value.detail.lower()
+
+
+def test_a_manifest_behind_the_disk() -> None:
+    files = {"box.ovf": ovf(), NAME: DISK}
+    data = archive(files | {"box.mf": manifest(files, "sha512")})
+    assert found(data) == DISK
+    at = data.index(DISK) + 5
+    refused(data[:at] + b"x" + data[at + 1 :], "The manifest gives the sha512 ")
 
 
 def test_names_that_begin_with_the_directory() -> None:
@@ -100,8 +149,7 @@ def test_a_disk_that_no_file_is_named_for() -> None:
 
 @pytest.mark.parametrize("name", ["../box-disk1.vmdk", "/etc/box-disk1.vmdk", "a/../../box-disk1.vmdk"])
 def test_names_that_point_outside(name: str) -> None:
-    with pytest.raises(UnsafeImage, match="a name in it points outside"):
-        disk_in(BytesReader(archive({"box.ovf": ovf(name), name: DISK})))
+    refused(archive({"box.ovf": ovf(name), name: DISK}), "would stand outside", UnsafeImage)
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -111,8 +159,7 @@ def test_what_is_no_file(kind: bytes) -> None:
         info = tarfile.TarInfo("box.ovf")
         info.type, info.linkname = kind, "/etc/passwd"
         tar.addfile(info)
-    with pytest.raises(UnsafeImage, match="something else than files"):
-        disk_in(BytesReader(out.getvalue()))
+    refused(out.getvalue(), "is a link, a device, or a file with holes", UnsafeImage)
 
 
 def test_two_of_a_name() -> None:
@@ -156,7 +203,11 @@ def test_more_files_than_any_machine_has() -> None:
 
 def test_an_archive_that_was_cut_short() -> None:
     data = ova(DISK)
-    refused(data[: data.index(DISK) + 100], "ends within 'box-disk1.vmdk'")
+    cut = data[: data.index(DISK) + 100]
+    refused(cut, "was cut short")
+    with pytest.raises(BadFormat) as caught:
+        disk_in(BytesReader(cut))
+    assert "ends within 'box-disk1.vmdk'" in caught.value.detail
     refused(data[:700], "cut short")
 
 

@@ -1,21 +1,28 @@
+import contextlib
 import random
 import struct
+import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.fetch.errors import ReadAgain
+from agent.fetch.errors import ReadAgain, TooBigForMemory
 from agent.fetch.spool import Spool
+from agent.fetch.stream_spool import Stopped, StreamSpool
 from agent.images.errors import BadFormat, UnsafeImage
-from agent.images.pieces import ZeroPiece
-from agent.images.vmdk.header import VmdkHeader, read_header
+from agent.images.extent import Extent
+from agent.images.pieces import Piece, ZeroPiece
+from agent.images.vmdk.arriving import arriving_pieces, arriving_reader
+from agent.images.vmdk.header import read_first_header, read_header
+from agent.images.vmdk.markers import read_markers
 from agent.images.vmdk.reader import vmdk_reader
 from agent.images.vmdk.tables import survey
 from agent.images.vmdk.walk import walk
-from tests.ova_samples import DESCRIPTOR, stream_optimised, vmdk
+from tests.ova_samples import DESCRIPTOR, GRAIN, marker, stream_optimised, vmdk
 from tests.small_images import MIB, sparse_pattern, tool
 from tests.unit.test_images_common import HeldBytes
 
@@ -40,16 +47,16 @@ def data(request: pytest.FixtureRequest, files: dict[str, bytes]) -> bytes:
     return files[request.param]
 
 
-def poured(header: VmdkHeader, spool: Spool) -> bytes:
-    content, seen = bytearray(b"?" * header.capacity), 0
-    for piece in walk(header, spool):
+def poured(pieces: Iterator[Piece], size: int) -> bytes:
+    content, seen = bytearray(b"?" * size), 0
+    for piece in pieces:
         seen += piece.length
         for part in (piece,) if isinstance(piece, ZeroPiece) else piece.runs():
             found = bytes(part.length) if isinstance(part, ZeroPiece) else b"".join(part.buffers)
             content[part.offset : part.offset + part.length] = found
         if not isinstance(piece, ZeroPiece):
             piece.done()
-    assert seen == header.capacity
+    assert seen == size
     return bytes(content)
 
 
@@ -72,7 +79,104 @@ def test_everything_reads_as_it_was(data: bytes, tmp_path: Path) -> None:
             assert reader.pread(length, offset) == CONTENT[offset : offset + length]
         with pytest.raises(EOFError):
             reader.pread(2, SIZE - 1)
-        assert poured(header, spool) == CONTENT
+        assert poured(walk(header, spool), SIZE) == CONTENT
+
+
+def arriving(data: bytes, *, window: int, chunk: int) -> bytes:
+    """What is written of a file that comes in chunks, through a small window."""
+    with StreamSpool(window) as spool:
+
+        def come() -> None:
+            with contextlib.suppress(Stopped):
+                spool.announce(len(data))
+                for at in range(0, len(data), chunk):
+                    spool.append(data[at : at + chunk])
+                spool.finish()
+
+        thread = threading.Thread(target=come, daemon=True)
+        thread.start()
+        header = read_first_header(spool)
+        content = poured(arriving_pieces(header, spool), header.capacity)
+        thread.join(10)
+        # Nothing of the grains; what is behind the end marker is nobody's.
+        assert spool.most_held < 32 << 10
+    return content
+
+
+@pytest.mark.parametrize("form", ["streamOptimized", "with a footer"])
+@pytest.mark.parametrize("chunk", [1 << 20, 65_537])
+def test_a_file_that_is_on_its_way(files: dict[str, bytes], form: str, chunk: int) -> None:
+    assert arriving(files[form], window=5 * MIB, chunk=chunk) == CONTENT
+
+
+@pytest.mark.parametrize("form", ["streamOptimized", "with a footer"])
+def test_looking_at_a_file_that_is_on_its_way(files: dict[str, bytes], form: str) -> None:
+    data = files[form]
+    with StreamSpool(64 * MIB) as spool:
+        spool.announce(len(data))
+        spool.append(data)
+        spool.finish()
+        header, chance = read_first_header(spool), random.Random(7)
+        reader = arriving_reader(header, spool)
+        for _ in range(50):
+            offset = chance.randrange(SIZE)
+            length = min(chance.choice((1, 512, 300_000)), SIZE - offset)
+            assert reader.pread(length, offset) == CONTENT[offset : offset + length]
+
+
+def test_looking_waits_for_no_more_than_it_needs(files: dict[str, bytes]) -> None:
+    with StreamSpool(3 * MIB) as spool:
+        data = files["with a footer"]
+        spool.announce(len(data))
+        spool.append(data[: 3 * MIB])
+
+        def come() -> None:
+            with contextlib.suppress(Stopped):
+                spool.append(data[3 * MIB :])
+
+        threading.Thread(target=come, daemon=True).start()
+        reader = arriving_reader(read_first_header(spool), spool)
+        assert reader.pread(1000, 512) == CONTENT[512:1512]
+        with pytest.raises(TooBigForMemory):
+            reader.pread(1000, SIZE - 1000)
+
+
+def refused_on_its_way(data: bytes, why: str) -> None:
+    with pytest.raises(BadFormat) as caught:
+        arriving(data, window=64 * MIB, chunk=1 << 20)
+    assert why in caught.value.detail
+
+
+def test_grains_out_of_order_on_their_way(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    (size,) = struct.unpack_from("<I", data, GRAIN + 8)
+    second = GRAIN + -(-(12 + size) // 512) * 512
+    (sector,) = struct.unpack_from("<Q", data, second)
+    for other in (0, 1, (SIZE // GRAIN + 1) * 128, 1 << 62):
+        struct.pack_into("<Q", data, second, other)
+        refused_on_its_way(bytes(data), "comes late or twice" if other == 0 else "has no place on the disk")
+    struct.pack_into("<Q", data, second, sector)
+    struct.pack_into("<I", data, second + 8, 3 * GRAIN)
+    refused_on_its_way(bytes(data), "has no place on the disk")
+
+
+def test_markers_that_can_not_be(files: dict[str, bytes]) -> None:
+    data = files["with a footer"]
+    table = data.index(marker(4, 1))
+    refused_on_its_way(data[:table] + marker(4, 7) + data[table + 512 :], "a marker of the kind 7")
+    refused_on_its_way(data[:table] + marker(1 << 50, 1) + data[table + 512 :], "a marker of the kind 1")
+
+
+def test_a_file_on_its_way_that_was_cut_short(files: dict[str, bytes]) -> None:
+    for data in (files["streamOptimized"], files["with a footer"]):
+        grains: list[int] = []
+        with Spool() as spool:
+            spool.append(data)
+            for found in read_markers(read_first_header(spool), spool):
+                grains += [found.host, found.host_end] if isinstance(found, Extent) else []
+        # Also where the cut is between two grains.
+        for length in (grains[-1] - 600, grains[-2], grains[-2] + 5, grains[4], 70_000, grains[0]):
+            refused_on_its_way(data[:length], "cut short")
 
 
 def refused(data: bytes, why: str) -> None:
@@ -156,7 +260,7 @@ def test_a_grain_that_unpacks_to_less_than_its_place() -> None:
         with pytest.raises(BadFormat, match="packed data in it is too short"):
             vmdk_reader(header, spool).pread(65536, 0)
         with pytest.raises(BadFormat, match="packed data in it is too short"):
-            poured(header, spool)
+            poured(walk(header, spool), header.capacity)
 
 
 def test_a_table_that_two_places_name(files: dict[str, bytes]) -> None:
@@ -172,7 +276,8 @@ def test_a_grain_that_can_not_be_unpacked(files: dict[str, bytes]) -> None:
     with Spool() as spool:
         spool.append(bytes(data))
         with pytest.raises(BadFormat, match="a grain can not be unpacked"):
-            poured(read_header(spool), spool)
+            header = read_header(spool)
+            poured(walk(header, spool), header.capacity)
 
 
 @settings(deadline=None, max_examples=200)
@@ -190,7 +295,7 @@ def test_whatever_the_file_holds(small: dict[str, bytes], data: st.DataObject) -
             header = read_header(spool)
             if header.capacity < 8 * MIB:
                 assert survey(header, spool) <= header.capacity
-                poured(header, spool)
+                poured(walk(header, spool), header.capacity)
         except (BadFormat, UnsafeImage, ReadAgain) as error:
             assert error.hint
 

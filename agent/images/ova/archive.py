@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from agent.images.errors import PUBLISH_AGAIN, BadFormat, UnsafeImage
 from partitioning.byte_access import ByteReader
 
-_MOST_MEMBERS = 256
-_EXPORT = "Export the machine again as OVA."
-_MOST_AT_ONCE = 1 << 20
+MOST_MEMBERS = 256
+EXPORT = "Export the machine again as OVA."
+MOST_AT_ONCE = 1 << 20
 """Bytes that are read at once: extended headers may claim to be of any length."""
 
 
@@ -28,17 +28,21 @@ def members_of(file: ByteReader) -> dict[str, Member]:
     try:
         with tarfile.open(fileobj=_Stream(file), mode="r:", errors="surrogateescape") as archive:
             for number, found in enumerate(archive):
-                if number == _MOST_MEMBERS:
-                    raise BadFormat(f"The archive holds more than {number} files.", hint=_EXPORT)
-                _add(members, found, file.size)
+                if number == MOST_MEMBERS:
+                    raise BadFormat(f"The archive holds more than {number} files.", hint=EXPORT)
+                add_member(members, found, file.size)
     except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
     return members
 
 
-def _add(members: dict[str, Member], found: tarfile.TarInfo, file_size: int) -> None:
+def add_member(members: dict[str, Member], found: tarfile.TarInfo, file_size: int) -> Member | None:
+    """Add what was found in an archive of ``file_size`` bytes, and give it; None for a directory.
+
+    Raises BadFormat, and UnsafeImage.
+    """
     if found.isdir():
-        return
+        return None
     name = found.name.removeprefix("./")
     shown = ascii(name)
     if not found.isreg() or found.issparse():
@@ -51,13 +55,14 @@ def _add(members: dict[str, Member], found: tarfile.TarInfo, file_size: int) -> 
         raise UnsafeImage(
             "The archive can not be used: a name in it points outside.",
             detail=f"The member {shown} would stand outside of the archive's own directory.",
-            hint=_EXPORT,
+            hint=EXPORT,
         )
     if name in members:
-        raise BadFormat(f"The archive holds {shown} twice.", hint=_EXPORT)
+        raise BadFormat(f"The archive holds {shown} twice.", hint=EXPORT)
     if found.offset_data + found.size > file_size:
         raise BadFormat(f"The archive was cut short: it ends within {shown}.", hint=PUBLISH_AGAIN)
     members[name] = Member(name=name, start=found.offset_data, size=found.size)
+    return members[name]
 
 
 class _Stream(io.RawIOBase):
@@ -84,7 +89,7 @@ class _Stream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         length = max(0, min(size, self._file.size - self._at))
-        if size < 0 or length > _MOST_AT_ONCE:
+        if size < 0 or length > MOST_AT_ONCE:
             raise tarfile.ReadError("a header is too long")
         data = self._file.pread(length, self._at)
         self._at += length

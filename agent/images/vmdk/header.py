@@ -38,6 +38,7 @@ class Flag(IntFlag):
     """Flags of the header that matter for reading."""
 
     COMPRESSED = 1 << 16
+    MARKERS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,15 @@ class VmdkHeader:
     """Where the grain directory is."""
     entries_per_table: int
     is_compressed: bool
+    has_markers: bool
+    """Whether each grain has a marker, by which it can be told where it belongs."""
+    first_grain: int
+    """Where the first grain is, or something else that has a marker."""
+
+    @property
+    def tables_come_last(self) -> bool:
+        """Tell whether only the footer tells where the tables are."""
+        return self.directory == _AT_END * SECTOR
 
     @property
     def table_span(self) -> int:
@@ -70,12 +80,28 @@ def read_header(file: ByteReader) -> VmdkHeader:
         fields = _Fields(_read(file, file.size - _FOOTER_FROM_END))
         if fields.directory == _AT_END:
             raise damaged("its footer does not say where its tables are")
+    return _header(fields)
+
+
+def read_first_header(file: ByteReader) -> VmdkHeader:
+    """Read the header of a file that is on its way; where its tables are it need not tell.
+
+    Raises BadFormat, and UnsafeImage.
+    """
+    fields = _Fields(_read(file, 0))
+    _refuse_parent(file, fields)
+    return _header(fields)
+
+
+def _header(fields: "_Fields") -> VmdkHeader:
     return VmdkHeader(
         capacity=fields.capacity * SECTOR,
         grain_size=fields.grain * SECTOR,
         directory=fields.directory * SECTOR,
         entries_per_table=fields.entries,
         is_compressed=bool(fields.flags & Flag.COMPRESSED),
+        has_markers=bool(fields.flags & Flag.MARKERS),
+        first_grain=fields.overhead * SECTOR,
     )
 
 
@@ -94,7 +120,7 @@ class _Fields:
             self.entries,
             _,
             self.directory,
-            _,
+            self.overhead,
             _,
             line_ends,
             compression,

@@ -62,6 +62,16 @@ def survey(header: VmdkHeader, file: ByteReader) -> int:
     )
 
 
+def count_grains(header: VmdkHeader, file: ByteReader) -> int:
+    """Give how many grains all tables name. Raises BadFormat."""
+    return sum(
+        entry > _ZEROED
+        for sector in read_directory(header, file)
+        if sector
+        for entry in _words(file, sector * SECTOR, header.entries_per_table)
+    )
+
+
 def _packed_length(header: VmdkHeader, file: ByteReader, offset: int, guest: int) -> int:
     try:
         sector, length = _MARKER.unpack(file.pread(MARKER_BYTES, offset))
