@@ -26,7 +26,7 @@ class RequestFlags:
     """What was given on the command line; None or empty where nothing was."""
 
     url: Annotated[str | None, _flag("--url", "URL", "Where the image is.", _REQUEST)] = None
-    type: Annotated[str | None, _flag("--type", "TYPE", "qcow2 or raw.", _REQUEST)] = None
+    type: Annotated[str | None, _flag("--type", "TYPE", "qcow2, raw or ova.", _REQUEST)] = None
     check_sum: Annotated[
         str | None, _flag("--check-sum", "HEX", "The sum of the file as it is delivered, in hex.", _REQUEST)
     ] = None
@@ -80,6 +80,9 @@ class RequestFlags:
     ] = None
     reboot: Annotated[bool | None, _flag("--reboot/--no-reboot", None, "Reboot when done.", _OPTIONS)] = None
     proxy: Annotated[str | None, _flag("--proxy", "URL", "Proxy for the download.", _OPTIONS)] = None
+    mirrors: Annotated[
+        list[str] | None, _flag("--mirrors", "URL", "Another URL of the file; may be repeated.", _OPTIONS)
+    ] = None
     ca_file: Annotated[
         str | None, _flag("--ca-file", "PATH", "Certificates to check the server against.", _OPTIONS)
     ] = None

@@ -29,6 +29,7 @@ _OPTIONS = {
     "disk": "disk",
     "erase": "erase",
     "fetch_retries": "fetchRetries",
+    "mirrors": "mirrors",
     "proxy": "proxy",
     "reboot": "reboot",
     "sector_size": "sectorSize",
@@ -58,7 +59,7 @@ def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
     found = {}
     for attribute, name in names.items():
         value = getattr(flags, attribute)
-        if value is None:
+        if value is None or value == []:
             continue
         found[name] = _path(attribute, value) if attribute in _PATHS else value
     return found

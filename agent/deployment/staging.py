@@ -28,6 +28,7 @@ def source_of(request: Request) -> Source:
     options = request.options
     return Source(
         url=request.url,
+        mirrors=options.mirrors,
         headers=tuple((header.key, header.value) for header in request.http_header or ()),
         proxy=options.proxy,
         ca_file=Path(options.ca_file) if options.ca_file else None,

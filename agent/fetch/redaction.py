@@ -2,18 +2,21 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-NOT_A_URL = "(not an http or https URL)"
+NOT_A_URL = "(not an http, https or file URL)"
 
 
 def public_url(url: str) -> str:
     """Return ``url`` without user info, query and fragment, any of which may hold a secret.
 
-    What is not an http or https URL is not shown at all: where its secrets begin and end can not be told.
+    What is not an http, https or file URL is not shown at all: where its secrets begin and end can not be
+    told.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
         return NOT_A_URL
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return printable(urlunsplit(("file", "", parts.path, "", "")))
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme not in ("http", "https") or not host:
         return NOT_A_URL

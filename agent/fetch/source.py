@@ -1,6 +1,6 @@
 """Where an image comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.fetch.redaction import public_url
@@ -17,6 +17,8 @@ class Source:
     """A URL and how to ask for it. Header values, user info, query and proxy are secrets."""
 
     url: str
+    mirrors: tuple[str, ...] = ()
+    """Where else the same file is."""
     headers: tuple[tuple[str, str], ...] = ()
     """Names and values; sent to the URL's own host only, not to one it redirects to."""
     proxy: str | None = None
@@ -25,6 +27,15 @@ class Source:
     """PEM file with the certificates to trust instead of the system's."""
     trust_env: bool = True
     """Take http_proxy, https_proxy, all_proxy and no_proxy from the environment."""
+
+    @property
+    def is_file(self) -> bool:
+        """Tell whether it is a file of this system."""
+        return self.url.startswith("file:")
+
+    def mirrored_at(self, url: str) -> "Source":
+        """Give a mirror of it. The headers are for the URL's own host, and no mirror gets them."""
+        return replace(self, url=url, mirrors=(), headers=())
 
     def __repr__(self) -> str:
         """Show what is not a secret."""

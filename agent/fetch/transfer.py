@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from http import HTTPStatus
 
-from agent.fetch.answer import Answer
+from agent.fetch.asking import Reply
 from agent.fetch.broken import Broken
 from agent.fetch.digest import Digest
 from agent.fetch.downloaded import FIRST_BYTES, Downloaded
@@ -14,9 +14,9 @@ from agent.fetch.memory import Budget
 from agent.fetch.redaction import public_url
 from agent.fetch.repeated import Repeated, changed_and_used
 from agent.fetch.retry import Patience, RetryPolicy, SpeedGuard
-from agent.fetch.session import Session
 from agent.fetch.source import Source
 from agent.fetch.spool import Spool
+from agent.fetch.turns import Turn, Turns
 
 _PROGRESS_INTERVAL = 0.1
 _UNKNOWN = Identity(etag=None, last_modified=None, total=None)
@@ -38,6 +38,7 @@ class Transfer:
     ) -> None:
         """See ``download``."""
         self._source = source
+        self._turns = Turns(source, policy)
         self._spool = spool
         self._digest = digest
         self._budget = budget
@@ -48,6 +49,10 @@ class Transfer:
         self._attempts = 0
         self._reported = float("-inf")
         self._started_over_for_sum = False
+        self._most = 0
+        self._most_before = 0
+        self._reasons: dict[str, str] = {}
+        self._elsewhere = False
         self._identity = _UNKNOWN
         self._from_start = False
         self._repeated: Repeated | None = None
@@ -57,10 +62,11 @@ class Transfer:
     def run(self) -> Downloaded:
         """Do it; raises FetchFailed, TooBigForMemory or ChecksumMismatch."""
         try:
-            with Session(self._source, self._policy) as session:
-                self._until_whole(session)
+            self._until_whole()
         except Broken as broken:
             raise self._failed(broken) from None
+        finally:
+            self._turns.close()
         self._spool.finish()
         return Downloaded(
             size=self._spool.arrived,
@@ -68,19 +74,20 @@ class Transfer:
             etag=self._identity.etag,
         )
 
-    def _until_whole(self, session: Session) -> None:
+    def _until_whole(self) -> None:
         while True:
+            self._most_before = self._most
             try:
-                self._attempt(session)
+                self._attempt()
                 self._verify()
             except Broken as broken:
                 self._wait_for_retry(broken)
             else:
                 return
 
-    def _attempt(self, session: Session) -> None:
+    def _attempt(self) -> None:
         self._attempts += 1
-        with session.ask(self._conditions()) as answer:
+        with self._turns.ask(self._conditions()) as answer:
             answer.check(part=self._spool.arrived > 0)
             self._begin(answer)
             self._receive(answer)
@@ -94,7 +101,7 @@ class Transfer:
             conditions["If-Range"] = self._identity.validator
         return conditions
 
-    def _begin(self, answer: Answer) -> None:
+    def _begin(self, answer: Reply) -> None:
         if answer.status == HTTPStatus.PARTIAL_CONTENT:
             self._continue_at(answer)
         else:
@@ -111,10 +118,12 @@ class Transfer:
         self._announced = total
         self._spool.announce(total)
 
-    def _continue_at(self, answer: Answer) -> None:
+    def _continue_at(self, answer: Reply) -> None:
         coming = content_range(answer.headers)
         if coming is None or coming.first != self._spool.arrived:
             raise Broken("The server sent another part than the one asked for.", start_over=True)
+        if self._elsewhere:
+            self._require_agreement(identity(answer.headers, total=coming.total))
         length = content_length(answer.headers)
         if length not in (None, coming.last - coming.first + 1):
             raise Broken("The server contradicts itself about the length of a part.", start_over=True)
@@ -124,7 +133,17 @@ class Transfer:
         self._mixed |= self._spool.arrived > 0 and self._identity.validator is None
         self._identity = self._identity.completed_by(file)
 
-    def _take_from_start(self, answer: Answer) -> None:
+    def _require_agreement(self, there: Identity) -> None:
+        """Make sure that a place has the file of which another place has sent the beginning.
+
+        With a sum to check, the length has to agree; without one, the ETag as well.
+        """
+        known = self._identity
+        if there.total != known.total or (known.etag is not None and there.etag != known.etag):
+            raise Broken("It has another version of the image.", final=True)
+        self._elsewhere = False
+
+    def _take_from_start(self, answer: Reply) -> None:
         if self._spool.arrived:
             if not self._from_start:
                 self._listener.note("the server sends the image from the beginning; starting again")
@@ -140,7 +159,7 @@ class Transfer:
             )
 
     def _start_over(self) -> None:
-        self._mixed = False
+        self._mixed = self._elsewhere = False
         if self._spool.arrived and not self._spool.can_start_again:
             # What is there may have been used: the same has to come again, and is passed over.
             self._from_start = True
@@ -152,10 +171,11 @@ class Transfer:
         self._first = bytearray()
         self._first_seen = False
 
-    def _receive(self, answer: Answer) -> None:
+    def _receive(self, answer: Reply) -> None:
         guard = SpeedGuard(self._policy, self._held)
         while piece := answer.read():
             guard.pause(self._take(piece))
+            self._most = max(self._most, self._held)
             self._patience.received(self._held)
             self._show_first_bytes(enough=FIRST_BYTES)
             self._report()
@@ -201,12 +221,18 @@ class Transfer:
             self._digest.verify()
         except ChecksumMismatch:
             if not self._mixed or self._started_over_for_sum:
+                self._try_sum_elsewhere()
                 raise
         else:
             return
         # Parts were put together without a validator, perhaps of two versions. One piece decides.
         self._started_over_for_sum = True
         raise Broken("The sum of the parts is wrong.", start_over=True)
+
+    def _try_sum_elsewhere(self) -> None:
+        if self._turns.has_others and self._spool.can_start_again:
+            self._listener.note(f"the file from {public_url(self._turns.source.url)} has another sum")
+            raise Broken("The sum of its file is wrong.", start_over=True, final=True)
 
     def _show_first_bytes(self, *, enough: int) -> None:
         if not self._first_seen and len(self._first) >= enough:
@@ -221,6 +247,13 @@ class Transfer:
 
     def _wait_for_retry(self, broken: Broken) -> None:
         """Get ready for another attempt, or raise ``broken`` when it is not worth one."""
+        place = public_url(self._turns.source.url)
+        self._reasons[place] = broken.reason
+        has_moved = self._most - self._most_before >= self._policy.min_progress
+        turn = self._turns.after(broken, has_moved=has_moved)
+        if turn is not Turn.HERE:
+            self._go_elsewhere(broken, later=turn is Turn.ELSEWHERE_LATER)
+            return
         delay = self._patience.wait(broken)
         if delay is None:
             raise broken
@@ -232,15 +265,44 @@ class Transfer:
         self._listener.note(f"{broken.reason.rstrip('.')}{at}; {how} in {delay:.0f} s ({count})")
         self._policy.sleep(delay)
 
+    def _go_elsewhere(self, broken: Broken, *, later: bool) -> None:
+        delay: float | None = 0.0
+        if later:
+            delay = self._patience.wait(Broken(broken.reason, retry_after=broken.retry_after))
+            if delay is None:
+                raise broken
+        # What a place says that has another version says nothing of what others have sent.
+        if (broken.start_over and not self._elsewhere) or not self._can_go_on_elsewhere():
+            self._start_over()
+        wait = f" in {delay:.0f} s" if delay else ""
+        following = public_url(self._turns.source.url)
+        self._listener.note(f"{broken.reason.rstrip('.')}; trying {following}{wait}")
+        self._policy.sleep(delay or 0.0)
+
+    def _can_go_on_elsewhere(self) -> bool:
+        """Tell whether the rest may come from another place, and note what has to agree for it."""
+        known = self._identity
+        if not self._spool.arrived or self._from_start or known.total is None:
+            return False
+        if self._digest.expected is not None:
+            self._identity = Identity(etag=None, last_modified=None, total=known.total)
+        elif known.etag is None or known.validator != known.etag:
+            return False
+        self._elsewhere = True
+        return True
+
     def _can_resume(self) -> bool:
         """Without a validator two versions could be mixed, and only a checksum would show it."""
         return self._identity.validator is not None or self._digest.expected is not None
 
     def _failed(self, broken: Broken) -> FetchFailed:
         so_far = f" {_amount(self._spool.arrived)} had come." if self._spool.arrived else ""
+        url = public_url(self._source.url)
+        others = [f"{place}: {reason}" for place, reason in self._reasons.items() if place != url]
+        reason = " ".join([self._reasons.get(url, broken.reason) + so_far, *others])
         return FetchFailed(
-            url=public_url(self._source.url),
-            reason=broken.reason + so_far,
+            url=url,
+            reason=reason,
             hint=broken.hint,
             status=broken.status,
             attempts=self._attempts,

@@ -23,6 +23,7 @@ _WRONG_VALUE = {
     "less_than_equal": "it can not be more than {le}",
     "literal_error": "{expected} is expected",
     "missing": "this field is required",
+    "too_long": "it has more than {max_length} entries",
     "string_too_long": "it is longer than {max_length} characters",
     "string_too_short": "it is empty",
     "string_unicode": "it holds half of a surrogate pair, which is no character",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -88,18 +88,37 @@ def _check_user_data(value: str) -> str:
     return value
 
 
-def _check_http_url(value: str) -> str:
-    if any(ord(c) <= 0x20 or ord(c) == 0x7F for c in value):
-        raise ValueError("it holds white space or control characters")
+def _check_http_url(value: str, known: str = "http and https") -> str:
+    _refuse_space(value)
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
         raise ValueError("it is not a URL") from None
     if parts.scheme not in ("http", "https"):
-        raise ValueError("only http and https are known")
+        raise ValueError(f"only {known} are known")
     if not parts.hostname:
         raise ValueError("it names no host")
+    return value
+
+
+def _refuse_space(value: str) -> None:
+    if any(ord(c) <= 0x20 or ord(c) == 0x7F for c in value):
+        raise ValueError("it holds white space or control characters")
+
+
+def _check_image_url(value: str) -> str:
+    if not value.startswith("file:"):
+        return _check_http_url(value, known="http, https and file")
+    _refuse_space(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ValueError("a file URL is file:// and the absolute path of a file on this server")
+    if parts.query or parts.fragment or "\0" in unquote(parts.path):
+        raise ValueError("in a file URL, ? is written %3F, and # is written %23")
     return value
 
 
@@ -237,6 +256,14 @@ class Options(_Part):
     proxy: Annotated[Text, AfterValidator(_check_http_url)] | None = Field(
         default=None, repr=False, description="Proxy for the download; otherwise the usual variables apply."
     )
+    mirrors: tuple[Annotated[Text, AfterValidator(_check_image_url)], ...] = Field(
+        default=(),
+        strict=False,
+        fail_fast=True,
+        max_length=16,
+        repr=False,
+        description="URLs of the same file, tried in turn where the URL fails. httpHeader is sent to none.",
+    )
     ca_file: Annotated[Text, AfterValidator(_check_absolute_path)] | None = Field(
         default=None,
         description="Absolute path of certificates (PEM) that the server is checked against.",
@@ -256,10 +283,11 @@ class Options(_Part):
 class Request(_Part):
     """One deployment request."""
 
-    url: Annotated[Text, AfterValidator(_check_http_url)] = Field(
+    url: Annotated[Text, AfterValidator(_check_image_url)] = Field(
         alias="URL",
         repr=False,
-        description="Where the image is: http or https. User info and query are secrets.",
+        description="Where the image is: http, https, or file (on a medium that is mounted)."
+        " User info and query are secrets.",
     )
     type: ImageType = Field(strict=False, description="The image's format; the file has to be of it.")
     check_sum: str | None = Field(

@@ -452,3 +452,24 @@ def test_an_archive_with_a_disk_that_can_not_be_written_while_it_comes(
     said, _ = deployed(command, url, disk, "ova")
     assert said.code == 0, said.err
     assert_deployed(disk, raw)
+
+
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_an_image_on_a_medium_and_its_mirrors(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
+) -> None:
+    data = raw.read_bytes()
+    url = server.on("/image", Serve(data, cut_after=9 * MIB), Serve(status=503))
+    checks = ("--check-sum", hashlib.sha256(data).hexdigest(), "--check-sum-type", "sha256")
+    mirrors = ("--mirrors", server.on("/gone", Serve(status=404)), "--mirrors", raw.as_uri())
+    said, _ = deployed(command, url, disk, "raw", "--staging", staging, *checks, *mirrors)
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+    assert len(server.seen("/gone")) == 1
+    said, last = deployed(command, (raw.parent / "none").as_uri(), disk, "raw", "--staging", staging)
+    assert (said.code, last["diskTouched"]) == (4, False), said.err
+    missing = (raw.parent / "none").as_uri()
+    assert last["message"] == f"Could not download image located : {missing}."
+    said, _ = deployed(command, raw.as_uri(), disk, "raw", "--staging", staging)
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)

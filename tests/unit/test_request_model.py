@@ -71,6 +71,7 @@ RIGHT: dict[str, list[Any]] = {
     "options.verify": [True, False],
     "options.reboot": [True, False, None],
     "options.proxy": ["http://user:pass@proxy:3128", None],
+    "options.mirrors": [[], ["http://u:p@h/x?a=b", "file:///media/usb/x.raw"], ["https://h/"] * 16],
     "options.caFile": [*PATHS, None],
     "options.fetchRetries": [0, 1000],
     "options.stallTimeout": [1, 3600],
@@ -83,6 +84,21 @@ A_BOOLEAN = "true or false is expected"
 A_LIST = "a list is expected"
 AN_OBJECT = "an object is expected"
 NO_CHARACTER = "half of a surrogate pair"
+NO_IMAGE_URL: list[tuple[Any, str]] = [
+    (5, A_STRING),
+    ("", "only http, https and file"),
+    ("ftp://h/x", "only http, https and file"),
+    ("http://", "it names no host"),
+    ("http://h:99999/", "it is not a URL"),
+    ("http://h/a b", "white space"),
+    ("file:///a b", "white space"),
+    ("file://host/x", "the absolute path of a file on this server"),
+    ("file:x", "the absolute path of a file on this server"),
+    ("file:///x?y", "? is written %3F"),
+    ("file:///x#y", "# is written %23"),
+    ("file:///x%00y", "in a file URL"),
+    ("file://[::1/x", "it is not a URL"),
+]
 NO_URL: list[tuple[Any, str]] = [
     (5, A_STRING),
     ("", "only http and https"),
@@ -110,7 +126,7 @@ RESERVED = ["Range", "if-range", "Accept-Encoding", "content-length", "Connectio
 NO_CHOICE: list[tuple[Any, str]] = [(value, "one of auto, ") for value in ("Auto", "", 1)]
 
 WRONG: dict[str, list[tuple[Any, str]]] = {
-    "URL": [*NO_URL, (None, A_STRING)],
+    "URL": [*NO_IMAGE_URL, (None, A_STRING)],
     "type": [(None, "one of qcow2, raw or ova is expected")],
     "checkSum": [(5, A_STRING)],
     "checkSumType": [(5, "one of md5, sha1, sha256 or sha512 is expected")],
@@ -167,6 +183,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "options.verify": [("yes", A_BOOLEAN), (None, A_BOOLEAN)],
     "options.reboot": [(0, A_BOOLEAN)],
     "options.proxy": [*NO_URL, ("socks5://p", "only http and https")],
+    "options.mirrors": [
+        (None, A_LIST),
+        ("http://h/", A_LIST),
+        (["http://h/"] * 17, "more than 16 entries"),
+    ],
     "options.caFile": NO_PATH,
     "options.fetchRetries": [(-1, "less than 0"), (1001, "more than 1000"), (1.5, AN_INTEGER)],
     "options.stallTimeout": [(0, "less than 1"), (3601, "more than 3600"), (None, AN_INTEGER)],
@@ -213,6 +234,13 @@ def test_wrong_values_are_named(place: str) -> None:
         assert found.detail.endswith(".")
         assert found.detail[:-1] not in found.message
         assert found.hint
+
+
+def test_each_mirror_is_a_url() -> None:
+    for value, reason in NO_IMAGE_URL:
+        found = error(BASE | {"options": {"mirrors": ["http://h/", value]}})
+        assert found.message.startswith("The request is wrong: options.mirrors.1: "), value
+        assert reason in found.message, value
 
 
 @pytest.mark.parametrize("place", WRONG)
@@ -279,7 +307,7 @@ def test_a_misspelt_field_comes_before_the_one_that_is_missing() -> None:
 
 def test_each_wrong_field_is_told() -> None:
     found = error(BASE | {"URL": "x", "diskGroupId": "1", "description": 5})
-    assert found.message == "The request is wrong: URL: only http and https are known."
+    assert found.message == "The request is wrong: URL: only http, https and file are known."
     assert all(name in found.detail for name in ("URL: ", "diskGroupId: ", "description: "))
 
 

@@ -1,0 +1,99 @@
+"""An image that lies in a file of this system, such as on a mounted medium (RFC 8089, file URLs)."""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from agent.fetch.broken import Broken
+
+_PIECE = 124 << 10
+_RANGE = re.compile(r"bytes=([0-9]{1,19})-")
+_HINT = "Check that the medium is mounted, and the path in the URL."
+
+
+def path_of(url: str) -> bytes:
+    """Give the path that a file URL names. Raises Broken."""
+    try:
+        return unquote_to_bytes(urlsplit(url).path)
+    except ValueError:
+        raise Broken("It is not a URL.", hint=_HINT, final=True) from None
+
+
+class LocalFile:
+    """An Asker for a file URL."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; nothing is opened yet."""
+        self._path = path_of(url)
+
+    def ask(self, extra: Mapping[str, str]) -> "LocalReply":
+        """Open the file, at the place in ``extra`` (Range) unless it is another one (If-Range)."""
+        fd = -1
+        try:
+            # Not to wait for anybody: what is no file is refused, and a pipe would never open.
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return LocalReply(fd, extra)
+        except OSError as error:
+            raise _failure(error) from None
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def close(self) -> None:
+        """Do nothing: each reply closes what it has opened."""
+
+
+class LocalReply:
+    """A Reply: an open file."""
+
+    def __init__(self, fd: int, extra: Mapping[str, str]) -> None:
+        """Look at the open file. Raises Broken, and OSError."""
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Broken("It is not a file.", hint=_HINT, final=True)
+        etag = f'"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
+        wanted = _RANGE.fullmatch(extra.get("Range", ""))
+        start = int(wanted[1]) if wanted and extra.get("If-Range", etag) == etag else 0
+        self._fd = fd
+        self._short = start > facts.st_size
+        self.status: int = HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK
+        self.headers: Mapping[str, str] = {
+            "ETag": etag,
+            "Content-Length": str(facts.st_size - start),
+            **({"Content-Range": f"bytes {start}-{facts.st_size - 1}/{facts.st_size}"} if start else {}),
+        }
+        os.lseek(fd, start, os.SEEK_SET)
+
+    def check(self, *, part: bool) -> None:  # noqa: ARG002 - as other replies have it
+        """Raise Broken when the file is shorter than what has come."""
+        if self._short:
+            raise Broken("The file is shorter than what had come.", hint=_HINT, start_over=True)
+
+    def read(self) -> bytes:
+        """Return the next bytes; empty at the end."""
+        try:
+            return os.read(self._fd, _PIECE)
+        except OSError as error:
+            raise _failure(error) from None
+
+    def __enter__(self) -> Self:
+        """Return the reply itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def _failure(error: OSError) -> Broken:
+    # A medium that fails once may do better the next time; a file that is not there is not there.
+    is_for_good = isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError)
+    reason = f"The file can not be read: {os.strerror(error.errno or 0)}."
+    return Broken(reason, hint=_HINT, final=is_for_good)

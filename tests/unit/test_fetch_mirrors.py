@@ -1,0 +1,173 @@
+"""Several places for one file: which is asked when, and what has to agree to go on at another."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from agent.fetch.background import BackgroundDownload
+from agent.fetch.digest import Checksum, ChecksumKind, Digest
+from agent.fetch.errors import ChecksumMismatch, FetchFailed
+from agent.fetch.source import Source
+from agent.fetch.stream_spool import StreamSpool
+from tests.misbehaving_server import Act, MisbehavingServer, Serve
+from tests.unit.test_fetch_common import BODY, OTHER, QUICK, Fetched, fetch
+
+CUT = 100_000
+NO_TAG = Serve(BODY)
+TAGGED = Serve(BODY, etag='"a"')
+GONE = Serve(status=404)
+BUSY = Serve(status=503)
+SUM = Digest(Checksum(ChecksumKind.SHA256, hashlib.sha256(BODY).hexdigest()))
+
+
+@pytest.fixture
+def servers() -> Iterator[list[MisbehavingServer]]:
+    with MisbehavingServer() as one, MisbehavingServer() as two, MisbehavingServer() as three:
+        yield [one, two, three]
+
+
+def source(servers: list[MisbehavingServer], *scripts: list[Act]) -> Source:
+    first, *mirrors = (server.on("/image", *script) for server, script in zip(servers, scripts, strict=False))
+    return Source(url=first, mirrors=tuple(mirrors), trust_env=False, headers=(("X-Token", "SECRET"),))
+
+
+def got(servers: list[MisbehavingServer], *scripts: list[Act], digest: Digest | None = None) -> Fetched:
+    if digest is not None:
+        digest.reset()
+    fetched = fetch(source(servers, *scripts), digest=digest)
+    assert fetched.data == BODY
+    return fetched
+
+
+def asked(server: MisbehavingServer) -> list[str | None]:
+    return [request.headers["Range"] for request in server.seen("/image")]
+
+
+def test_a_mirror_is_not_asked_where_the_url_is_enough(servers: list[MisbehavingServer]) -> None:
+    got(servers, [TAGGED], [TAGGED])
+    assert [len(asked(server)) for server in servers] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [GONE, BUSY, Serve(status=403)])
+def test_the_next_one_is_asked_at_once(servers: list[MisbehavingServer], bad: Serve) -> None:
+    fetched = got(servers, [bad], [bad], [TAGGED])
+    assert [len(asked(server)) for server in servers] == [1, 1, 1]
+    assert len(fetched.notes) == 2
+    assert fetched.notes[1].endswith(f"; trying {servers[2].url('/image')}")
+
+
+def test_no_mirror_gets_the_headers(servers: list[MisbehavingServer]) -> None:
+    got(servers, [BUSY], [TAGGED])
+    assert [server.seen("/image")[0].headers["X-Token"] for server in servers[:2]] == ["SECRET", None]
+
+
+def test_all_are_asked_again_until_one_answers(servers: list[MisbehavingServer]) -> None:
+    got(servers, [BUSY], [BUSY, BUSY, TAGGED])
+    assert [len(asked(server)) for server in servers[:2]] == [3, 3]
+
+
+def test_one_that_says_no_is_not_asked_again(servers: list[MisbehavingServer]) -> None:
+    got(servers, [GONE], [BUSY, BUSY, TAGGED])
+    assert [len(asked(server)) for server in servers[:2]] == [1, 3]
+
+
+def test_where_none_has_it_each_is_told(servers: list[MisbehavingServer]) -> None:
+    with pytest.raises(FetchFailed) as caught:
+        fetch(source(servers, [GONE], [Serve(status=403)], [BUSY]))
+    assert [len(asked(server)) for server in servers] == [1, 1, 7]
+    assert caught.value.url == servers[0].url("/image")
+    for server, status in zip(servers, (404, 403, 503), strict=True):
+        assert f"{server.url('/image')}: The server answered with HTTP {status}" in caught.value.detail
+
+
+def test_a_broken_body_goes_on_at_the_same_place(servers: list[MisbehavingServer]) -> None:
+    got(servers, [replace(TAGGED, cut_after=CUT), TAGGED], [TAGGED])
+    assert [len(asked(server)) for server in servers[:2]] == [2, 0]
+
+
+def test_the_rest_comes_from_a_mirror_with_the_same_tag(servers: list[MisbehavingServer]) -> None:
+    got(servers, [replace(TAGGED, cut_after=CUT), BUSY], [TAGGED])
+    assert asked(servers[1]) == [f"bytes={CUT}-"]
+    assert servers[1].seen("/image")[0].headers["If-Range"] == '"a"'
+
+
+def test_the_rest_comes_from_a_mirror_where_a_sum_decides(servers: list[MisbehavingServer]) -> None:
+    got(servers, [replace(TAGGED, cut_after=CUT), BUSY], [replace(TAGGED, etag='"other"')], digest=SUM)
+    assert asked(servers[1]) == [f"bytes={CUT}-"]
+    assert servers[1].seen("/image")[0].headers["If-Range"] is None
+
+
+@pytest.mark.parametrize("tag", [None, 'W/"a"', '"b"'])
+def test_without_a_sum_and_a_tag_it_begins_anew(servers: list[MisbehavingServer], tag: str | None) -> None:
+    got(servers, [replace(TAGGED, etag=tag, cut_after=CUT), BUSY], [TAGGED])
+    # With another tag the mirror itself sends all of the file.
+    assert asked(servers[1]) == [f"bytes={CUT}-" if tag == '"b"' else None]
+
+
+def test_a_mirror_that_ignores_the_condition(servers: list[MisbehavingServer]) -> None:
+    """It sends a part of another version; the place that has the right one is asked again."""
+    broken, wrong = replace(TAGGED, cut_after=CUT), Serve(OTHER, etag='"b"', if_range=False)
+    got(servers, [broken, BUSY, TAGGED], [wrong])
+    assert asked(servers[0])[2] == f"bytes={CUT}-"
+    assert len(asked(servers[1])) == 1
+
+
+@pytest.mark.parametrize("length", [len(BODY) + 10, len(BODY) - 10, CUT // 2])
+def test_a_mirror_with_a_file_of_another_length(servers: list[MisbehavingServer], length: int) -> None:
+    broken, wrong = replace(NO_TAG, cut_after=CUT), Serve((BODY + BODY)[:length])
+    got(servers, [broken, BUSY, NO_TAG], [wrong], digest=SUM)
+
+
+def test_a_mirror_with_another_file_of_the_same_length(servers: list[MisbehavingServer]) -> None:
+    """The sum of the parts is wrong, and then one piece decides: it comes from wherever it is right."""
+    wrong = Serve(BODY[:-5] + b"wrong")
+    fetched = got(servers, [replace(NO_TAG, cut_after=CUT), BUSY, NO_TAG], [wrong], digest=SUM)
+    assert any("has another sum" in note for note in fetched.notes)
+
+
+def test_a_wrong_sum_is_looked_for_elsewhere(servers: list[MisbehavingServer]) -> None:
+    fetched = got(servers, [Serve(OTHER)], [NO_TAG], digest=SUM)
+    assert fetched.notes[0] == f"the file from {servers[0].url('/image')} has another sum"
+
+
+def test_a_sum_that_is_wrong_everywhere(servers: list[MisbehavingServer]) -> None:
+    SUM.reset()
+    with pytest.raises(ChecksumMismatch) as caught:
+        fetch(source(servers, [Serve(BODY + b"x")], [Serve(OTHER)]), digest=SUM)
+    assert caught.value.actual == hashlib.sha256(OTHER).hexdigest()
+
+
+def streamed(servers: list[MisbehavingServer], *scripts: list[Act], digest: Digest) -> bytes:
+    """The bytes as they are used while they come."""
+    digest.reset()
+    with StreamSpool(1 << 20) as spool:
+        work = BackgroundDownload(
+            source(servers, *scripts), spool, digest=digest, policy=QUICK, check=lambda _: None
+        )
+        at, data = 0, b""
+        while (end := spool.come(at + 50_000)) > at:
+            data, at = data + spool.pread(end - at, at), end
+        work.result()
+    return data
+
+
+@pytest.mark.parametrize("digest", [SUM, Digest(also=[ChecksumKind.SHA256])])
+@pytest.mark.parametrize("tags", [(None, None), ('"a"', '"a"'), ('"a"', '"b"')])
+def test_what_was_used_goes_on_from_a_mirror(
+    servers: list[MisbehavingServer], digest: Digest, tags: tuple[str | None, str | None]
+) -> None:
+    first, second = (replace(NO_TAG, etag=tag) for tag in tags)
+    assert streamed(servers, [replace(first, cut_after=CUT), BUSY], [second], digest=digest) == BODY
+
+
+def test_what_was_used_does_not_go_on_from_another_file(servers: list[MisbehavingServer]) -> None:
+    wrong = Serve(b"other" + BODY[5:])
+    with pytest.raises(FetchFailed, match="changed on the server"):
+        streamed(
+            servers,
+            [replace(NO_TAG, cut_after=CUT), GONE],
+            [wrong],
+            digest=Digest(also=[ChecksumKind.SHA256]),
+        )
