@@ -1,5 +1,6 @@
 import io
 import tarfile
+import tracemalloc
 
 import pytest
 
@@ -141,6 +142,30 @@ def test_no_description() -> None:
 )
 def test_a_description_that_is_none(description: bytes) -> None:
     refused(archive({"box.ovf": description, NAME: DISK}), "The OVF")
+
+
+def test_a_description_with_names_that_grow() -> None:
+    """Each name stands for all of a long one: written out they would be thousands of times the file."""
+    names = b"".join(b"<x:n%d/>" % number for number in range(2000))
+    description = b'<x:a xmlns:x="' + b"u" * 200_000 + b'">' + names + b"</x:a>"
+    tracemalloc.start()
+    try:
+        refused(archive({"box.ovf": description, NAME: DISK}), "names 0 disks")
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("prefix", [b"", b"ovf:"])
+def test_names_with_any_prefix(prefix: bytes) -> None:
+    """What the prefixes stand for is not looked at: versions 1 and 2 have other namespaces."""
+    description = ovf().replace(b"<Disk ", b"<" + prefix + b"Disk ").replace(b"ovf:", prefix)
+    assert found(archive({"box.ovf": description, NAME: DISK})) == DISK
+
+
+def test_elements_within_elements_within_elements() -> None:
+    description = b"<a>" * 300 + b"</a>" * 300
+    refused(archive({"box.ovf": description, NAME: DISK}), "more elements within one another than any")
 
 
 def test_a_description_as_large_as_a_disk() -> None:
