@@ -198,3 +198,25 @@ def test_a_header_that_claims_to_be_long() -> None:
         info.pax_headers = {"comment": "x" * (3 << 20)}
         tar.addfile(info)
     refused(out.getvalue(), "The archive (tar) is damaged or was cut short.")
+
+
+def with_sum(header: bytes) -> bytes:
+    """A header with its own sum in it."""
+    blank = header[:148] + b" " * 8 + header[156:]
+    return header[:148] + b"%06o\0 " % sum(blank) + header[156:]
+
+
+@pytest.mark.parametrize("name", ["box.ovf", NAME])
+def test_a_file_that_is_shorter_than_nothing(name: str) -> None:
+    data = archive({"box.ovf": ovf(), NAME: DISK})
+    at = 0 if name == "box.ovf" else 512 + -(-len(ovf()) // 512) * 512
+    header = with_sum(data[at : at + 124] + b"\xff" * 12 + data[at + 136 : at + 512])
+    refused(data[:at] + header + data[at + 512 :], "cut short")
+
+
+def test_a_file_with_holes_that_ends_in_its_map() -> None:
+    info = tarfile.TarInfo("box.ovf")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = info.tobuf(tarfile.GNU_FORMAT)
+    # The map goes on in the next block (GNU tar's manual, "Basic Tar Format": isextended), and there is none.
+    refused(with_sum(header[:482] + b"\1" + header[483:]), "The archive (tar) is damaged or was cut short.")

@@ -11,6 +11,8 @@ _MOST_MEMBERS = 256
 _EXPORT = "Export the machine again as OVA."
 _MOST_AT_ONCE = 1 << 20
 """Bytes that are read at once: extended headers may claim to be of any length."""
+# A map of holes that ends too early is read past its end.
+_TARFILE_RAISES = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ def members_of(file: ByteReader) -> dict[str, Member]:
                 if number == _MOST_MEMBERS:
                     raise BadFormat(f"The archive holds more than {number} files.", hint=_EXPORT)
                 _add(members, found, file.size)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+    except _TARFILE_RAISES as error:
         raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
     return members
 
@@ -55,7 +57,8 @@ def _add(members: dict[str, Member], found: tarfile.TarInfo, file_size: int) -> 
         )
     if name in members:
         raise BadFormat(f"The archive holds {shown} twice.", hint=_EXPORT)
-    if found.offset_data + found.size > file_size:
+    # A size may be written as a number below zero.
+    if not 0 <= found.size <= file_size - found.offset_data:
         raise BadFormat(f"The archive was cut short: it ends within {shown}.", hint=PUBLISH_AGAIN)
     members[name] = Member(name=name, start=found.offset_data, size=found.size)
 
