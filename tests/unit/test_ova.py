@@ -220,3 +220,20 @@ def test_a_file_with_holes_that_ends_in_its_map() -> None:
     header = info.tobuf(tarfile.GNU_FORMAT)
     # The map goes on in the next block (GNU tar's manual, "Basic Tar Format": isextended), and there is none.
     refused(with_sum(header[:482] + b"\1" + header[483:]), "The archive (tar) is damaged or was cut short.")
+
+
+def test_a_map_of_holes_as_large_as_a_disk() -> None:
+    out = io.BytesIO()
+    numbers = b"1500000\n" + b"512\n" * 1_500_000
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("box.ovf")
+        info.size = len(numbers)
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+        tar.addfile(info, io.BytesIO(numbers))
+    data = out.getvalue()
+    tracemalloc.start()
+    try:
+        refused(data, "The archive (tar) is damaged or was cut short.")
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()

@@ -9,8 +9,10 @@ from partitioning.byte_access import ByteReader
 
 _MOST_MEMBERS = 256
 _EXPORT = "Export the machine again as OVA."
-_MOST_AT_ONCE = 1 << 20
-"""Bytes that are read at once: extended headers may claim to be of any length."""
+_MOST_AT_ONCE = 8 << 10
+"""Bytes that are read at once: extended headers may claim to be of any length, and names are short."""
+_MOST_IN_ALL = 1 << 20
+"""Bytes of all headers: the map of a file with holes may be as long as the archive."""
 # A map of holes that ends too early is read past its end.
 _TARFILE_RAISES = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError, RecursionError)
 
@@ -69,6 +71,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, file: ByteReader) -> None:
         self._file = file
         self._at = 0
+        self._left = _MOST_IN_ALL
 
     def readable(self) -> bool:
         return True
@@ -87,7 +90,8 @@ class _Stream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         length = max(0, min(size, self._file.size - self._at))
-        if size < 0 or length > _MOST_AT_ONCE:
+        self._left -= length
+        if size < 0 or length > _MOST_AT_ONCE or self._left < 0:
             raise tarfile.ReadError("a header is too long")
         data = self._file.pread(length, self._at)
         self._at += length
