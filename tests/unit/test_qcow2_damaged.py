@@ -134,6 +134,13 @@ def test_a_cluster_beyond_the_end(files: dict[str, bytes]) -> None:
         file.refused("was cut short")
 
 
+def test_a_packed_cluster_that_begins_behind_the_end(files: dict[str, bytes]) -> None:
+    file = Patched(files["zlib"])
+    file.data += bytes(13 - len(file.data) % 512)
+    file.set_word(0, PACKED | len(file.data) + 100)
+    file.refused("was cut short")
+
+
 class Counted(StreamSpool):
     """Counts how often somebody waits for bytes."""
 

@@ -47,8 +47,7 @@ def read_table(header: Qcow2Header, file: ByteReader, table: Table) -> Mapping:
     """Read an L2 table, and make sure that what it maps is within the file. Raises BadFormat."""
     mapping = mapping_of(header, read(file, header.cluster_size, table.host), table.start)
     for extent in mapping.data:
-        # The last sector of a compressed cluster need not be whole.
-        if extent.host_end - (511 if extent.packed else 0) > file.size:
+        if extent.least_end > file.size:
             raise cut_short(FILE, file.size)
     return mapping
 
