@@ -118,6 +118,17 @@ def test_a_table_that_two_places_name(files: dict[str, bytes]) -> None:
     file.refused("one L2 table for two places of the disk")
 
 
+def test_more_tables_than_memory_is_meant_for(
+    files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Patched(files["small"])
+    count = sum(file.l1(index) > 0 for index in range(file.header.l1_size))
+    monkeypatch.setattr(tables, "_MOST_TABLES", count)
+    assert file.pour() == file.header.virtual_size
+    monkeypatch.setattr(tables, "_MOST_TABLES", count - 1)
+    file.refused(f"The qcow2 file has more than {count - 1} L2 tables")
+
+
 def test_a_cluster_that_is_not_at_a_cluster(files: dict[str, bytes]) -> None:
     for form, index in (("plain", 1), ("subclusters", 2)):
         file = Patched(files[form])
