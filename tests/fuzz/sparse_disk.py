@@ -35,10 +35,7 @@ class SparseDisk:
     def require_complete(self) -> None:
         """Make sure that each byte was written once, and join what stands together."""
         parts = [(offset, len(content)) for offset, content in self.data] + self._zeroes
-        parts.sort()
-        assert parts[0][0] == 0
-        assert sum(parts[-1]) == self.size
-        for (offset, length), (following, _) in pairwise(parts):
+        for (offset, length), (following, _) in pairwise([(0, 0), *sorted(parts), (self.size, 0)]):
             assert offset + length == following, f"not once: what is at {offset + length}, or {following}"
         self.data = _joined(sorted(self.data))
         self._zeroes = []
