@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTBED := PYTHONPATH=qemu-testbed $(BIN)/python -m testbed
 FIRMWARE ?= legacy
+MINUTES ?= 30
+READERS ?= qcow2 vmdk ova
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs measure boot-matrix clean
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs measure boot-matrix fuzz clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +66,12 @@ docs: setup ## write the generated parts of docs/ anew
 
 measure: setup ## figures for docs/performance.md: this agent beside plain qemu-img convert
 	PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks.sample_image
+
+fuzz: setup ## fuzz the readers of images, a share of the time each: make fuzz MINUTES=30 READERS="qcow2 ova"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@found=0; for reader in $(READERS); do \
+		$(BIN)/python -m tests.fuzz $$reader --seconds $$(($(MINUTES) * 60 / $(words $(READERS)))) || found=1; \
+	done; exit $$found
 
 clean: ## remove what was built in this folder; the cache outside it stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -9,9 +9,6 @@ from agent.images.pieces import Buffer, Incoming, Run
 Unpack = Callable[[memoryview], tuple[bytes, int]]
 """Gives what was packed, and into how many of the bytes; others may follow there. BadFormat where damaged."""
 
-_SLACK = 511
-"""The last sector of a file that ends in packed data need not be whole."""
-
 
 class Batch:
     """A DataPiece: extents in the order of the file, which are read in one go."""
@@ -30,7 +27,7 @@ class Batch:
         self._used: list[tuple[int, int]] = []
         self.length = sum(extent.length for extent in extents)
         self._end = file.come(max(extent.host_end for extent in extents))
-        if any(extent.host_end - (_SLACK if extent.packed else 0) > self._end for extent in extents):
+        if any(extent.least_end > self._end for extent in extents):
             raise cut_short(kind, file.size)
         file.claim()
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+_SECTOR = 512
+
 
 class Extent(NamedTuple):
     """``length`` bytes of the virtual disk from ``guest`` on stand in the file from ``host`` on.
@@ -19,3 +21,8 @@ class Extent(NamedTuple):
     def host_end(self) -> int:
         """Offset in the file of the first byte behind it."""
         return self.host + (self.packed or self.length)
+
+    @property
+    def least_end(self) -> int:
+        """Offset that the file has to reach. The last sector of one that ends in packed data may be cut."""
+        return max(self.host, self.host_end - _SECTOR) + 1 if self.packed else self.host_end

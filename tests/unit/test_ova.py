@@ -1,6 +1,7 @@
 import io
 import random
 import tarfile
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -190,6 +191,30 @@ def test_a_description_that_is_none(description: bytes) -> None:
     refused(archive({"box.ovf": description, NAME: DISK}), "The OVF")
 
 
+def test_a_description_with_names_that_grow() -> None:
+    """Each name stands for all of a long one: written out they would be thousands of times the file."""
+    names = b"".join(b"<x:n%d/>" % number for number in range(2000))
+    description = b'<x:a xmlns:x="' + b"u" * 200_000 + b'">' + names + b"</x:a>"
+    tracemalloc.start()
+    try:
+        refused(archive({"box.ovf": description, NAME: DISK}), "names 0 disks")
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("prefix", [b"", b"ovf:"])
+def test_names_with_any_prefix(prefix: bytes) -> None:
+    """What the prefixes stand for is not looked at: versions 1 and 2 have other namespaces."""
+    description = ovf().replace(b"<Disk ", b"<" + prefix + b"Disk ").replace(b"ovf:", prefix)
+    assert found(archive({"box.ovf": description, NAME: DISK})) == DISK
+
+
+def test_elements_within_elements_within_elements() -> None:
+    description = b"<a>" * 300 + b"</a>" * 300
+    refused(archive({"box.ovf": description, NAME: DISK}), "more elements within one another than any")
+
+
 def test_a_description_as_large_as_a_disk() -> None:
     refused(
         archive({"box.ovf": ovf() + b" " * (5 << 20), NAME: DISK}), "'box.ovf' in the archive is too large"
@@ -224,3 +249,42 @@ def test_a_header_that_claims_to_be_long() -> None:
         info.pax_headers = {"comment": "x" * (3 << 20)}
         tar.addfile(info)
     refused(out.getvalue(), "The archive (tar) is damaged or was cut short.")
+
+
+def with_sum(header: bytes) -> bytes:
+    """A header with its own sum in it."""
+    blank = header[:148] + b" " * 8 + header[156:]
+    return header[:148] + b"%06o\0 " % sum(blank) + header[156:]
+
+
+@pytest.mark.parametrize("name", ["box.ovf", NAME])
+def test_a_file_that_is_shorter_than_nothing(name: str) -> None:
+    data = archive({"box.ovf": ovf(), NAME: DISK})
+    at = 0 if name == "box.ovf" else 512 + -(-len(ovf()) // 512) * 512
+    header = with_sum(data[at : at + 124] + b"\xff" * 12 + data[at + 136 : at + 512])
+    refused(data[:at] + header + data[at + 512 :], "cut short")
+
+
+def test_a_file_with_holes_that_ends_in_its_map() -> None:
+    info = tarfile.TarInfo("box.ovf")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = info.tobuf(tarfile.GNU_FORMAT)
+    # The map goes on in the next block (GNU tar's manual, "Basic Tar Format": isextended), and there is none.
+    refused(with_sum(header[:482] + b"\1" + header[483:]), "The archive (tar) is damaged or was cut short.")
+
+
+def test_a_map_of_holes_as_large_as_a_disk() -> None:
+    out = io.BytesIO()
+    numbers = b"1500000\n" + b"512\n" * 1_500_000
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("box.ovf")
+        info.size = len(numbers)
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+        tar.addfile(info, io.BytesIO(numbers))
+    data = out.getvalue()
+    tracemalloc.start()
+    try:
+        refused(data, "The archive (tar) is damaged or was cut short.")
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agent.fetch.errors import ReadAgain
 from agent.fetch.spool import Spool
+from agent.fetch.stream_spool import StreamSpool
 from agent.images.errors import BadFormat
 from agent.images.pieces import ZeroPiece
 from agent.images.qcow2 import tables
@@ -117,6 +118,17 @@ def test_a_table_that_two_places_name(files: dict[str, bytes]) -> None:
     file.refused("one L2 table for two places of the disk")
 
 
+def test_more_tables_than_memory_is_meant_for(
+    files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Patched(files["small"])
+    count = sum(file.l1(index) > 0 for index in range(file.header.l1_size))
+    monkeypatch.setattr(tables, "_MOST_TABLES", count)
+    assert file.pour() == file.header.virtual_size
+    monkeypatch.setattr(tables, "_MOST_TABLES", count - 1)
+    file.refused(f"The qcow2 file has more than {count - 1} L2 tables")
+
+
 def test_a_cluster_that_is_not_at_a_cluster(files: dict[str, bytes]) -> None:
     for form, index in (("plain", 1), ("subclusters", 2)):
         file = Patched(files[form])
@@ -131,6 +143,38 @@ def test_a_cluster_beyond_the_end(files: dict[str, bytes]) -> None:
         file = Patched(files[form])
         file.set_word(0, 1 << 40 | (PACKED if form == "zlib" else 0))
         file.refused("was cut short")
+
+
+def test_a_packed_cluster_that_begins_behind_the_end(files: dict[str, bytes]) -> None:
+    file = Patched(files["zlib"])
+    file.data += bytes(13 - len(file.data) % 512)
+    file.set_word(0, PACKED | len(file.data) + 100)
+    file.refused("was cut short")
+
+
+class Counted(StreamSpool):
+    """Counts how often somebody waits for bytes."""
+
+    waits = 0
+
+    def come(self, end: int) -> int:
+        self.waits += 1
+        return super().come(end)
+
+
+def test_a_cluster_beyond_an_end_that_is_not_known_yet(files: dict[str, bytes]) -> None:
+    file = Patched(files["plain"])
+    file.set_word(0, 1 << 42)
+    with Counted(16 * MIB) as spool:
+        spool.append(bytes(file.data))
+        pieces = walk(file.header, spool)
+        assert isinstance(next(pieces), ZeroPiece)  # the table has been read
+        spool.finish()
+        with pytest.raises(BadFormat, match="was cut short"):
+            for piece in pieces:
+                if not isinstance(piece, ZeroPiece):
+                    piece.done()
+        assert spool.waits < 100
 
 
 def test_a_zero_cluster_in_version_2(files: dict[str, bytes]) -> None:

@@ -9,8 +9,12 @@ from partitioning.byte_access import ByteReader
 
 MOST_MEMBERS = 256
 EXPORT = "Export the machine again as OVA."
-MOST_AT_ONCE = 1 << 20
-"""Bytes that are read at once: extended headers may claim to be of any length."""
+MOST_AT_ONCE = 8 << 10
+"""Bytes that are read at once: extended headers may claim to be of any length, and names are short."""
+MOST_IN_ALL = 1 << 20
+"""Bytes of all headers: the map of a file with holes may be as long as the archive."""
+TARFILE_RAISES = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError, RecursionError)
+"""What tarfile raises for what it can not read. A map of holes that ends too early is read past its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ def members_of(file: ByteReader) -> dict[str, Member]:
                 if number == MOST_MEMBERS:
                     raise BadFormat(f"The archive holds more than {number} files.", hint=EXPORT)
                 add_member(members, found, file.size)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+    except TARFILE_RAISES as error:
         raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
     return members
 
@@ -59,7 +63,8 @@ def add_member(members: dict[str, Member], found: tarfile.TarInfo, file_size: in
         )
     if name in members:
         raise BadFormat(f"The archive holds {shown} twice.", hint=EXPORT)
-    if found.offset_data + found.size > file_size:
+    # A size may be written as a number below zero.
+    if not 0 <= found.size <= file_size - found.offset_data:
         raise BadFormat(f"The archive was cut short: it ends within {shown}.", hint=PUBLISH_AGAIN)
     members[name] = Member(name=name, start=found.offset_data, size=found.size)
     return members[name]
@@ -71,6 +76,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, file: ByteReader) -> None:
         self._file = file
         self._at = 0
+        self._left = MOST_IN_ALL
 
     def readable(self) -> bool:
         return True
@@ -89,7 +95,8 @@ class _Stream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         length = max(0, min(size, self._file.size - self._at))
-        if size < 0 or length > MOST_AT_ONCE:
+        self._left -= length
+        if size < 0 or length > MOST_AT_ONCE or self._left < 0:
             raise tarfile.ReadError("a header is too long")
         data = self._file.pread(length, self._at)
         self._at += length

@@ -4,7 +4,7 @@ import io
 import tarfile
 from collections.abc import Callable
 
-from agent.images.ova.archive import MOST_AT_ONCE
+from agent.images.ova.archive import MOST_AT_ONCE, MOST_IN_ALL
 
 
 class ForwardStream(io.RawIOBase):
@@ -16,6 +16,7 @@ class ForwardStream(io.RawIOBase):
         self._show = show
         self._piece = b""
         self._at = 0
+        self._left = MOST_IN_ALL
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -39,7 +40,8 @@ class ForwardStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Give the next bytes, fewer at the end only."""
-        if not 0 <= size <= MOST_AT_ONCE:
+        self._left -= max(0, size)
+        if not 0 <= size <= MOST_AT_ONCE or self._left < 0:
             raise tarfile.ReadError("a header is too long")
         data = bytearray()
         while len(data) < size and (more := self._take(size - len(data))):

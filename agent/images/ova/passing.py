@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from agent.images.errors import PUBLISH_AGAIN, BadFormat, not_while_it_comes
 from agent.images.ova import description, manifest
-from agent.images.ova.archive import EXPORT, MOST_MEMBERS, Member, add_member
+from agent.images.ova.archive import EXPORT, MOST_MEMBERS, TARFILE_RAISES, Member, add_member
 from agent.images.ova.description import disk_file
 from agent.images.ova.forward_stream import ForwardStream
 from agent.images.ova.manifest import KINDS, Manifest, compare
@@ -108,7 +108,7 @@ class PassingArchive:
             self._look()
             while self._next() is not None:
                 pass
-        except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        except TARFILE_RAISES as error:
             self._error = BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN)
             self._error.__cause__ = error
         except BaseException as error:

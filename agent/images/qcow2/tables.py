@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent.images.errors import cut_short
+from agent.images.errors import CONVERT, BadFormat, cut_short
 from agent.images.qcow2.clusters import OFFSET, Mapping, damaged, mapping_of, words_of
 from agent.images.qcow2.header import Qcow2Header
 from partitioning.byte_access import ByteReader
 
 FILE = "qcow2 file"
+_MOST_TABLES = 1 << 20
+"""Those of 2 TiB in clusters of 4 KiB, or of 512 TiB in clusters of 64 KiB: 300 MB of memory."""
 
 
 class Table(NamedTuple):
@@ -38,6 +40,12 @@ def read_l1(header: Qcow2Header, file: ByteReader) -> tuple[list[Table], Mapping
             raise damaged("one L2 table for two places of the disk")
         if host + header.cluster_size > file.size:
             raise cut_short(FILE, file.size)
+        if len(seen) == _MOST_TABLES:
+            raise BadFormat(
+                f"The qcow2 file has more than {_MOST_TABLES} L2 tables: its clusters are too small for its"
+                " size.",
+                hint=CONVERT,
+            )
         seen.add(host)
         tables.append(Table(host, start))
     return tables, without
@@ -47,8 +55,7 @@ def read_table(header: Qcow2Header, file: ByteReader, table: Table) -> Mapping:
     """Read an L2 table, and make sure that what it maps is within the file. Raises BadFormat."""
     mapping = mapping_of(header, read(file, header.cluster_size, table.host), table.start)
     for extent in mapping.data:
-        # The last sector of a compressed cluster need not be whole.
-        if extent.host_end - (511 if extent.packed else 0) > file.size:
+        if extent.least_end > file.size:
             raise cut_short(FILE, file.size)
     return mapping
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from agent.images.batch import Batch
-from agent.images.errors import CONVERT, BadFormat
+from agent.images.errors import CONVERT, BadFormat, cut_short
 from agent.images.extent import Extent
 from agent.images.pieces import MOST_BYTES, Incoming, Piece, ZeroPiece
 from agent.images.qcow2.clusters import Mapping
@@ -87,11 +87,14 @@ class _Walk:
         return Batch(self._file, extents, self._unpacker, kind=FILE)
 
     def _release_before(self, host: int) -> None:
-        """Give back what no table names, now that all are known."""
+        """Give back what no table names, now that all are known. Raises BadFormat where the file ends."""
         for start, end in list(self._taken.gaps(host)):
             for at in range(start, end, MOST_BYTES):
                 # What has not come yet can not be given back.
-                self._file.release(at, self._file.come(min(end, at + MOST_BYTES)))
+                following = min(end, at + MOST_BYTES)
+                if self._file.come(following) < following:
+                    raise cut_short(FILE, self._file.size)
+                self._file.release(at, following)
             self._taken.add(start, end)
 
     def _take_extent(self, most: int) -> Extent:

@@ -29,8 +29,9 @@ _LEAST_GRAIN, _MOST_GRAIN = 4096, 4 << 20
 _MOST_ENTRIES = 512
 _MOST_DESCRIPTOR = 1 << 20
 _QEMU_DESCRIPTOR = 20 * SECTOR
-_PARENT = re.compile(rb'^\s*parentCID\s*=\s*"?([0-9a-f]+)', re.MULTILINE | re.IGNORECASE)
-_PARENT_NAME = re.compile(rb"^\s*parentFileNameHint\s*=", re.MULTILINE | re.IGNORECASE)
+# Of blanks only: with line ends among them, a text of nothing else would take hours.
+_PARENT = re.compile(rb'^[ \t]*parentCID[ \t]*=[ \t]*"?([0-9a-f]+)', re.MULTILINE | re.IGNORECASE)
+_PARENT_NAME = re.compile(rb"^[ \t]*parentFileNameHint[ \t]*=", re.MULTILINE | re.IGNORECASE)
 _NO_PARENT = b"ffffffff"
 
 
