@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from agent import messages
+from agent.effort import Limit
 from agent.exit_codes import ExitCode
 
 SUMMARY_FIELDS = ("servername", "status", "message", "checksum")
@@ -60,6 +61,8 @@ class Progress(_Part):
     bytes_total: int | None = None
     bytes_per_second: int = 0
     eta_seconds: int | None = None
+    limited_by: Limit | None = None
+    """What sets the pace, where that can be told."""
 
 
 class DiskStatus(_Part):

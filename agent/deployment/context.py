@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.deployment.failure import Circumstances
 from agent.deployment.steps import Step, words
+from agent.effort import Effort
 from agent.exit_codes import ExitCode
 from agent.reporting.reporter import Reporter
 from agent.request.model import Request
@@ -20,6 +21,7 @@ class Context:
     group_config: GroupConfig
     reporter: Reporter
     current: Step | None = field(default=None)
+    effort: Effort = field(default_factory=Effort)
     exit_code: ExitCode | None = field(default=None)
     """Set when the end has been reported."""
 

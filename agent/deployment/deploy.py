@@ -196,11 +196,11 @@ def _write(context: Context, image: Image, staged: Staged, disk: OpenDisk, held:
 
     def on_progress(done: int, total: int | None) -> None:
         staged.look_around()
-        context.reporter.progress(done, total)
+        context.reporter.progress(*staged.progress(done, total), context.effort.limit())
 
     written = Written() if context.request.options.verify else None
     with context.step(Step.WRITE):
-        size = write_image(image, disk, held, on_progress, written)
+        size = write_image(image, disk, held, on_progress, context.effort, written)
         staged.complete()
     with context.step(Step.FLUSH):
         # With progress: on a slow disk it takes minutes, and that is not a hang.

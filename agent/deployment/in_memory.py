@@ -40,7 +40,8 @@ class InMemory:
                     digest=digest_of(context.request),
                     budget=MemoryBudget(),
                     policy=policy_of(context.request),
-                    listener=FetchReport(context.request, target.disk, context.reporter),
+                    listener=FetchReport(context.request, target.disk, context.reporter, context.effort),
+                    effort=context.effort,
                     on_first_bytes=on_first_bytes,
                 )
             except ChecksumMismatch as error:
@@ -53,6 +54,10 @@ class InMemory:
     def open(self) -> Image:
         """Look at the image. Raises ImageError."""
         return open_image(self._spool, self._type)
+
+    def progress(self, done: int, total: int | None) -> tuple[int, int | None]:
+        """Tell how far the deployment is, of which ``done`` of ``total`` bytes of the image were written."""
+        return done, total
 
     def look_around(self) -> None:
         """Do nothing: the download has ended."""

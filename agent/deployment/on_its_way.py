@@ -16,6 +16,7 @@ from agent.deployment.staging import (
     source_of,
 )
 from agent.deployment.target import Target
+from agent.effort import Limit
 from agent.fetch.background import BackgroundDownload
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.errors import ChecksumMismatch, TooBigForMemory
@@ -51,6 +52,7 @@ class OnItsWay:
         passes = self._archive.feed if self._archive else None
         self._file = self._spool = stack.enter_context(StreamSpool(window, passes))
         self._unpacking: BackgroundUnpacking | None = None
+        self._waited = 0.0
         self._download = BackgroundDownload(
             source_of(context.request),
             self._file,
@@ -75,7 +77,8 @@ class OnItsWay:
             packing,
             self._file,
             self._spool,
-            lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path)),
+            check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path)),
+            effort=self._context.effort,
         )
         self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")
 
@@ -83,7 +86,9 @@ class OnItsWay:
         """Wait until a packed file has been unpacked as a whole; give the reason where there is no room."""
         if self._unpacking is None:
             raise RuntimeError("the server sends another file than before")
-        report = FetchReport(self._context.request, self._target.disk, self._context.reporter)
+        report = FetchReport(
+            self._context.request, self._target.disk, self._context.reporter, self._context.effort
+        )
         while not self._unpacking.wait(_LOOK):
             self.look_around()
             report.progress_of_packed(*self._download.so_far)
@@ -116,8 +121,21 @@ class OnItsWay:
         image = open_arriving(self._spool, self._type)
         return replace(image, file_size=size, held=image.held + PACKED_WINDOW)
 
+    def progress(self, done: int, total: int | None) -> tuple[int, int | None]:
+        """Tell how far the deployment is, of which ``done`` of ``total`` bytes of the image were written.
+
+        What is left of the file says more of the time that is left than what is left of the image.
+        """
+        if self.file_sum is None and self._file.known_size is not None:
+            return self._file.used, self._file.known_size
+        return done, total
+
     def look_around(self) -> None:
         """Pass on what happens to the download."""
+        if self._unpacking is None:
+            waited = self._file.waited
+            self._context.effort.add(Limit.NETWORK, waited - self._waited)
+            self._waited = waited
         self._download.pass_on_notes(self._context.reporter.note)
 
     def check(self) -> None:

@@ -30,6 +30,10 @@ class Staged(Protocol):
         """Look at the image. Raises ImageError, and what the download ended with."""
         ...
 
+    def progress(self, done: int, total: int | None) -> tuple[int, int | None]:
+        """Tell how far the deployment is, of which ``done`` of ``total`` bytes of the image were written."""
+        ...
+
     def look_around(self) -> None:
         """Pass on what happens to the download."""
         ...

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.effort import Effort
 from agent.errors import RequestError
 from agent.fetch.ca_file import ca_file_fault
 from agent.fetch.digest import Checksum, ChecksumKind, Digest
@@ -62,21 +63,25 @@ def policy_of(request: Request) -> RetryPolicy:
 class FetchReport:
     """Passes on how the download goes, and ends it when the announced length says that it can not fit."""
 
-    def __init__(self, request: Request, disk: Disk, reporter: Reporter) -> None:
-        """Report to ``reporter``; only a raw image's length says how large it is on the disk."""
+    def __init__(self, request: Request, disk: Disk, reporter: Reporter, effort: Effort) -> None:
+        """Report to ``reporter``, with what ``effort`` says.
+
+        Only a raw image's length says how large it is on the disk.
+        """
         self._is_raw = request.type == ImageType.RAW
         self._disk = disk
         self._reporter = reporter
+        self._effort = effort
 
     def progress(self, done: int, total: int | None) -> None:
         """``done`` of ``total`` bytes are here."""
         if self._is_raw:
             require_fit(max(done, total or 0), disk_size=self._disk.size, disk_path=str(self._disk.path))
-        self._reporter.progress(done, total)
+        self._reporter.progress(done, total, self._effort.limit())
 
     def progress_of_packed(self, done: int, total: int | None) -> None:
         """``done`` of ``total`` bytes of a packed file are here; they say nothing of the image's size."""
-        self._reporter.progress(done, total)
+        self._reporter.progress(done, total, self._effort.limit())
 
     def note(self, text: str) -> None:
         """Say what happens to the connection."""

@@ -43,6 +43,8 @@ class StreamSpool(Spool):
         self._freed = 0
         self._appending = threading.Lock()
         self._pending = 0
+        self.waited = 0.0
+        """Seconds for which bytes were waited for that had not come."""
 
     @property
     def size(self) -> int:
@@ -53,6 +55,11 @@ class StreamSpool(Spool):
     def known_size(self) -> int | None:
         """Size of the whole file; None as long as nobody knows it."""
         return None if self._total == UNKNOWN_SIZE else self._total
+
+    @property
+    def used(self) -> int:
+        """How many bytes were used, and given back."""
+        return self._freed
 
     @property
     def most_held(self) -> int:
@@ -175,7 +182,9 @@ class StreamSpool(Spool):
                 self._raise_failure()
                 if self._is_full() and not self._claims:
                     raise TooBigForMemory(needed=self._held() + end - self.arrived, available=self._window)
+                began = time.monotonic()
                 self._changed.wait(_POLL)
+                self.waited += time.monotonic() - began
             return min(end, self._total)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from http import HTTPStatus
 
+from agent.effort import Effort, Limit
 from agent.fetch.asking import Reply
 from agent.fetch.broken import Broken
 from agent.fetch.digest import Digest
@@ -35,6 +36,7 @@ class Transfer:
         policy: RetryPolicy,
         listener: FetchListener,
         on_first_bytes: Callable[[bytes], None],
+        effort: Effort,
     ) -> None:
         """See ``download``."""
         self._source = source
@@ -45,6 +47,7 @@ class Transfer:
         self._policy = policy
         self._listener = listener
         self._on_first_bytes = on_first_bytes
+        self._effort = effort
         self._patience = Patience(policy)
         self._attempts = 0
         self._reported = float("-inf")
@@ -173,7 +176,7 @@ class Transfer:
 
     def _receive(self, answer: Reply) -> None:
         guard = SpeedGuard(self._policy, self._held)
-        while piece := answer.read():
+        while piece := self._read(answer):
             guard.pause(self._take(piece))
             self._most = max(self._most, self._held)
             self._patience.received(self._held)
@@ -183,6 +186,10 @@ class Transfer:
         self._check_complete()
         self._show_first_bytes(enough=1)
         self._report(last=True)
+
+    def _read(self, answer: Reply) -> bytes:
+        with self._effort.spent(Limit.NETWORK):
+            return answer.read()
 
     @property
     def _held(self) -> int:
@@ -197,7 +204,8 @@ class Transfer:
                 return 0.0
             self._repeated, self._from_start = None, False
         self._budget.take(len(piece))
-        self._digest.update(piece)
+        with self._effort.spent(Limit.PROCESSOR):
+            self._digest.update(piece)
         self._first += piece[: FIRST_BYTES - len(self._first)]
         return self._spool.append(piece)
 

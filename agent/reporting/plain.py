@@ -71,6 +71,8 @@ def progress_words(progress: Progress) -> str:
     words += f", {human_size(progress.bytes_per_second)}/s"
     if progress.eta_seconds is not None:
         words += f", {human_time(progress.eta_seconds)} left"
+    if progress.limited_by is not None:
+        words += f", limited by the {progress.limited_by}"
     return words
 
 

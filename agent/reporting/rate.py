@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from agent.effort import Limit
 from agent.status import Progress
 
 _WINDOW = 10.0
@@ -19,8 +20,8 @@ class Rate:
         self._clock = clock
         self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
 
-    def progress(self, done: int, total: int | None) -> Progress:
-        """Note that ``done`` bytes of ``total`` are done."""
+    def progress(self, done: int, total: int | None, limited_by: Limit | None = None) -> Progress:
+        """Note that ``done`` bytes of ``total`` are done, and what sets the pace."""
         moment = self._clock()
         if done < self._samples[-1][1]:
             # The work began again (a server that can not resume): what was before says nothing now.
@@ -35,6 +36,7 @@ class Rate:
             bytes_total=total,
             bytes_per_second=round(per_second),
             eta_seconds=round((total - done) / per_second) if settled and total is not None else None,
+            limited_by=limited_by,
         )
 
     def _per_second(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from agent.effort import Limit
 from agent.errors import Interrupted, Refused
 from agent.reporting import events
 from agent.reporting.rate import Rate
@@ -73,12 +74,15 @@ class Reporter:
         yield
         self.tell(events.StepFinished(name, self._clock() - started))
 
-    def progress(self, done: int, total: int | None) -> None:
-        """Report how many bytes of the current step are done; called as often as one likes."""
+    def progress(self, done: int, total: int | None, limited_by: Limit | None = None) -> None:
+        """Report how many bytes of the current step are done; called as often as one likes.
+
+        ``limited_by`` is what sets the pace, where that can be told.
+        """
         moment = self._clock()
         if moment - self._last_progress >= _PROGRESS_INTERVAL:
             self._last_progress = moment
-            self.tell(events.Progressed(self._step, self._rate.progress(done, total)))
+            self.tell(events.Progressed(self._step, self._rate.progress(done, total, limited_by)))
 
     def note(self, text: str) -> None:
         """Report something worth saying."""

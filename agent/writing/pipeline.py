@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from agent.images.pieces import Buffer, Piece, Run, ZeroPiece
+from agent.effort import Effort, Limit
+from agent.images.pieces import Buffer, DataPiece, Piece, Run, ZeroPiece
 from agent.writing.threads import in_threads
 
 OnWritten = Callable[[int], None]
@@ -44,6 +45,7 @@ def write_pieces(
     *,
     path: Path,
     on_written: OnWritten,
+    effort: Effort | None = None,
     witness: Witness | None = None,
 ) -> None:
     """Write all of them to the store, the disk at ``path``.
@@ -51,19 +53,19 @@ def write_pieces(
     What goes wrong first, in whatever thread, is raised when the others have ended.
     """
 
-    write = partial(_write, store, witness)
+    write = partial(_write, store, effort or Effort(), witness)
     for piece in in_threads(_small(pieces), write, path=path):
         on_written(piece.length)
 
 
-def _write(store: Store, witness: Witness | None, piece: Piece) -> None:
+def _write(store: Store, effort: Effort, witness: Witness | None, piece: Piece) -> None:
     if isinstance(piece, ZeroPiece):
-        _write_part(store, witness, piece)
+        _write_part(store, effort, witness, piece)
         return
     try:
         length = 0
-        for part in piece.runs():
-            _write_part(store, witness, part)
+        for part in _made(piece, effort):
+            _write_part(store, effort, witness, part)
             length += part.length
         if length != piece.length:
             raise RuntimeError("the parts of a piece are not all of it")
@@ -72,13 +74,25 @@ def _write(store: Store, witness: Witness | None, piece: Piece) -> None:
         piece.done()
 
 
-def _write_part(store: Store, witness: Witness | None, part: Run | ZeroPiece) -> None:
-    if isinstance(part, ZeroPiece):
-        store.zero(part.offset, part.length)
-    else:
-        store.pwritev(list(part.buffers), part.offset)
+def _made(piece: DataPiece, effort: Effort) -> Iterator[Run | ZeroPiece]:
+    runs = iter(piece.runs())
+    while True:
+        with effort.spent(Limit.PROCESSOR):
+            part = next(runs, None)
+        if part is None:
+            return
+        yield part
+
+
+def _write_part(store: Store, effort: Effort, witness: Witness | None, part: Run | ZeroPiece) -> None:
+    with effort.spent(Limit.DISK):
+        if isinstance(part, ZeroPiece):
+            store.zero(part.offset, part.length)
+        else:
+            store.pwritev(list(part.buffers), part.offset)
     if witness is not None:
-        witness.saw(part)
+        with effort.spent(Limit.PROCESSOR):
+            witness.saw(part)
 
 
 def _small(pieces: Iterable[Piece]) -> Iterator[Piece]:

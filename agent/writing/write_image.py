@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from agent.effort import Effort
 from agent.images.image import Image
 from agent.images.inspect import require_fit
 from agent.images.pieces import Piece
@@ -16,15 +17,20 @@ OnProgress = Callable[[int, int | None], None]
 
 
 def write_image(
-    image: Image, disk: OpenDisk, held: HeldHead, on_progress: OnProgress, written: Written | None = None
+    image: Image,
+    disk: OpenDisk,
+    held: HeldHead,
+    on_progress: OnProgress,
+    effort: Effort | None = None,
+    written: Written | None = None,
 ) -> int:
     """Write all of the image, and give how many bytes it has on the disk. Flush the disk then.
 
     What it reads as zero is zero on the disk afterwards.
 
     ``held`` is the head held over ``disk``. The image's file is gone afterwards: memory is given back as the
-    work goes on. ``written`` takes note of everything, for ``compare``. Raises
-    ImageLargerThanDisk where that turns out only now.
+    work goes on. ``effort`` is told where the time goes, and ``written`` takes note of everything, for
+    ``compare``. Raises ImageLargerThanDisk where that turns out only now.
     """
     count = _Count(on_progress, image.virtual_size)
     with Flusher(disk) as flusher:
@@ -33,7 +39,9 @@ def write_image(
             flusher.written(length)
             count.add(length)
 
-        write_pieces(_fitting(image, disk), held, path=disk.path, on_written=add, witness=written)
+        write_pieces(
+            _fitting(image, disk), held, path=disk.path, on_written=add, effort=effort, witness=written
+        )
     if image.virtual_size not in (None, count.done):
         raise RuntimeError("the pieces of an image are not all of it")
     return count.done

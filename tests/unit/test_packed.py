@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from agent.effort import Effort
 from agent.fetch.spool import Spool
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.errors import BadFormat
@@ -74,7 +75,7 @@ def test_a_file_that_comes_byte_by_byte(packing: str) -> None:
     data = sparse_pattern(20_000, seed=1)
     file = packed_in_parts(data, packing, 3)
     with StreamSpool(1 << 20) as source, StreamSpool(1 << 20) as into:
-        work = BackgroundUnpacking(Packing(packing), source, into, lambda _: None)
+        work = BackgroundUnpacking(Packing(packing), source, into, check=lambda _: None, effort=Effort())
         for at in range(len(file)):
             source.append(file[at : at + 1])
         source.finish()
@@ -162,7 +163,7 @@ def test_zeroes_take_no_memory_while_they_wait() -> None:
     with StreamSpool(1 << 20) as source, StreamSpool(2 << 20) as into:
         source.append(file)
         source.finish()
-        work = BackgroundUnpacking(Packing.GZIP, source, into, lambda _: None)
+        work = BackgroundUnpacking(Packing.GZIP, source, into, check=lambda _: None, effort=Effort())
         assert work.wait(30)
         assert into.known_size == 64 * MIB + 3072
         assert into.most_held < MIB
@@ -173,7 +174,7 @@ def test_a_file_with_nothing_in_it() -> None:
     with StreamSpool(1 << 20) as source, StreamSpool(1 << 20) as into:
         source.append(packed(b"", "xz"))
         source.finish()
-        work = BackgroundUnpacking(Packing.XZ, source, into, lambda _: None)
+        work = BackgroundUnpacking(Packing.XZ, source, into, check=lambda _: None, effort=Effort())
         assert work.wait(30)
         with pytest.raises(BadFormat) as caught:
             into.come(1)

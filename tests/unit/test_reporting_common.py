@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from agent.effort import Limit
 from agent.exit_codes import ExitCode
 from agent.reporting import events
 from agent.reporting.reporter import Listener, Reporter
@@ -9,7 +10,13 @@ from agent.status import DiskStatus, Progress, Status, StepStatus
 
 STARTED_AT = "2026-01-01T00:00:00Z"
 DISK = DiskStatus(path="/dev/sda", model="Fast 1", serial="S1", size=1 << 40)
-PROGRESS = Progress(bytes_done=1 << 20, bytes_total=4 << 20, bytes_per_second=1 << 20, eta_seconds=3)
+PROGRESS = Progress(
+    bytes_done=1 << 20,
+    bytes_total=4 << 20,
+    bytes_per_second=1 << 20,
+    eta_seconds=3,
+    limited_by=Limit.NETWORK,
+)
 FAILED = events.Failed(
     "Can't write raw on disk.", "The cable came off.", "Put it back.", ExitCode.WRITE_FAILED
 )

@@ -49,7 +49,7 @@ def test_the_fields_of_each_event() -> None:
     assert finished == {"v": 1, "event": "step_finished", "step": "write", "seconds": 2.346}
     assert warning == {"v": 1, "event": "warning", "message": "The rest of the disk can not be used."}
     numbers = {"bytesDone": 1 << 20, "bytesTotal": 4 << 20, "bytesPerSecond": 1 << 20, "etaSeconds": 3}
-    assert progress == {"v": 1, "event": "progress", "step": "write", **numbers}
+    assert progress == {"v": 1, "event": "progress", "step": "write", **numbers, "limitedBy": "network"}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ FLAGS: list[tuple[str, Any, dict[str, Any], str, Any]] = [
             ("erase", "erase", "full", "quick"),
             ("verify", "verify", True, False),
             ("reboot", "reboot", True, False),
+            ("mirrors", "mirrors", ["http://a/", "http://b/"], ("file:///c",)),
             ("proxy", "proxy", "http://a", "http://b"),
             ("ca_file", "caFile", "/a", "/b"),
             ("fetch_retries", "fetchRetries", 3, 0),

@@ -86,7 +86,7 @@ def test_a_disk_that_zeroes_nothing_by_itself(
 def test_a_byte_that_differs_is_found(image: Image, disk: Path, offset: int) -> None:
     with opened(disk) as (target, held):
         written = Written()
-        write_image(image, target, held, lambda *_: None, written)
+        write_image(image, target, held, lambda *_: None, written=written)
         told = list[tuple[int, int | None]]()
         compare(SIZE, target, held, lambda *told_now: told.append(told_now), written)
         assert told[-1] == (SIZE, SIZE)
@@ -116,7 +116,7 @@ def test_the_disk_is_compared_and_not_the_cache(
     monkeypatch.setattr(OpenDisk, "pread", pread)
     with opened(disk) as (target, held):
         written = Written()
-        write_image(image, target, held, lambda *_: None, written)
+        write_image(image, target, held, lambda *_: None, written=written)
         done.clear()
         compare(SIZE, target, held, lambda *_: None, written)
     assert done[:2] == ["drop", "read"]
@@ -126,7 +126,7 @@ def test_the_disk_is_compared_and_not_the_cache(
 def test_what_is_behind_the_image_is_not_compared(image: Image, disk: Path) -> None:
     with opened(disk) as (target, held):
         written = Written()
-        write_image(image, target, held, lambda *_: None, written)
+        write_image(image, target, held, lambda *_: None, written=written)
         put(disk, 0, b"other")
         put(disk, SIZE, b"other")
         compare(SIZE, target, held, lambda *_: None, written)
@@ -137,7 +137,7 @@ def test_an_image_that_is_all_head(disk: Path, size: int) -> None:
     before, image = disk.read_bytes(), image_of(CONTENT[:size])
     with opened(disk) as (target, held):
         written = Written()
-        write_image(image, target, held, lambda *_: None, written)
+        write_image(image, target, held, lambda *_: None, written=written)
         compare(size, target, held, lambda *_: None, written)
         held.commit()
     assert disk.read_bytes() == CONTENT[:size].ljust(HEAD_SIZE, b"\0") + before[HEAD_SIZE:]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from agent.deployment.staging import FetchReport, digest_of, early_check, policy_of, source_of
+from agent.effort import Effort
 from agent.fetch.errors import ChecksumMismatch
 from agent.images.errors import BadFormat, ImageLargerThanDisk
 from agent.reporting import events
@@ -49,7 +50,7 @@ def test_a_sum_is_computed_in_any_case() -> None:
 def report(wanted: Request, folder: Path) -> tuple[FetchReport, Heard, Clock]:
     heard, clock = Heard(), Clock()
     disk = file_disk(file_of(folder / "disk", DISK_SIZE))
-    return FetchReport(wanted, disk, reporter_with(heard, clock=clock)), heard, clock
+    return FetchReport(wanted, disk, reporter_with(heard, clock=clock), Effort()), heard, clock
 
 
 def test_progress_and_notes_are_passed_on(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Unpacking that goes on while the file comes, and while what was unpacked is used."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
+from agent.effort import Effort, Limit
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.errors import PUBLISH_AGAIN, BadFormat
 from agent.images.packed.packing import Packing
@@ -18,13 +20,23 @@ class BackgroundUnpacking:
     """
 
     def __init__(
-        self, packing: Packing, file: StreamSpool, into: StreamSpool, check: Callable[[int], None]
+        self,
+        packing: Packing,
+        file: StreamSpool,
+        into: StreamSpool,
+        *,
+        check: Callable[[int], None],
+        effort: Effort,
     ) -> None:
-        """Begin. ``check`` gets how many bytes there are going to be, again and again, and may raise."""
+        """Begin, and tell ``effort`` of the time it takes.
+
+        ``check`` gets how many bytes there are going to be, again and again, and may raise.
+        """
         self._packing = packing
         self._file = file
         self._into = into
         self._check = check
+        self._effort = effort
         self.error: BaseException | None = None
         """What it has ended with, when it has ended badly."""
         self._thread = threading.Thread(target=self._work, name="unpack", daemon=True)
@@ -44,11 +56,20 @@ class BackgroundUnpacking:
             self._into.fail(error)
 
     def _unpack(self) -> None:
-        for piece in unpacked(self._packing, self._file):
+        pieces = unpacked(self._packing, self._file)
+        while (piece := self._following(pieces)) is not None:
             self._add(piece)
         if not self._into.arrived:
             raise BadFormat(f"The {self._packing.file} has nothing in it.", hint=PUBLISH_AGAIN)
         self._into.append_zeroes(-self._into.arrived % SECTOR)
+
+    def _following(self, pieces: Iterator[bytes]) -> bytes | None:
+        began, waited = time.monotonic(), self._file.waited
+        piece = next(pieces, None)
+        waited = self._file.waited - waited
+        self._effort.add(Limit.NETWORK, waited)
+        self._effort.add(Limit.PROCESSOR, time.monotonic() - began - waited)
+        return piece
 
     def _add(self, piece: bytes) -> None:
         self._check(self._into.arrived + len(piece))
