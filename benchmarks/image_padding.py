@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 CLUSTER = 64 << 10
+ZEROS = bytes(CLUSTER)
 _LONGEST = 512
 """Clusters in one extent at the most: 32 MiB."""
 _ALREADY_PACKED = 16
@@ -43,7 +44,7 @@ def _cycle(disk: Path) -> Callable[[], bytes]:
     file = os.open(disk, os.O_RDONLY)
     try:
         size = os.fstat(file).st_size
-        found = [data for at in range(0, size, CLUSTER) if any(data := os.pread(file, CLUSTER, at))]
+        found = [data for at in range(0, size, CLUSTER) if (data := os.pread(file, CLUSTER, at)) != ZEROS]
     finally:
         os.close(file)
     position = 0

@@ -7,19 +7,19 @@ agent's API; what it asks of the hardware manager is which disk to take, and tha
 import sys
 from typing import Any
 
-from ironic_python_agent import hardware
+# `config` declares the options that the other modules ask for when they are imported.
+from ironic_python_agent import config, hardware
 from ironic_python_agent.extensions.base import AgentCommandStatus
 from ironic_python_agent.extensions.standby import StandbyExtension
-from oslo_config import cfg
 from oslo_log import log
 
 
 def main() -> int:
     """Deploy; 1 when the agent says that it failed."""
     url, sha256, disk = sys.argv[1:]
-    log.register_options(cfg.CONF)
-    cfg.CONF([], project="ironic-python-agent", default_config_files=[], default_config_dirs=[])
-    log.setup(cfg.CONF, "ironic-python-agent")
+    log.register_options(config.CONF)
+    config.CONF([], project="ironic-python-agent", default_config_files=[], default_config_dirs=[])
+    log.setup(config.CONF, "ironic-python-agent")
     answers = {"get_os_install_device": disk}
 
     def answer(method: str, *_: Any, **__: Any) -> str:

@@ -17,7 +17,7 @@ from testbed.image_recipe import GENERIC
 from testbed.sample_image import sample_image
 
 from benchmarks import image_padding
-from benchmarks.image_padding import CLUSTER, pad
+from benchmarks.image_padding import CLUSTER, ZEROS, pad
 
 DATA_SHARE = 0.4
 """Of the image, what is data; in the smallest the system alone is a little more."""
@@ -138,7 +138,7 @@ def _allocated(disk: Path) -> int:
                 start = os.lseek(file, start, os.SEEK_DATA) // CLUSTER * CLUSTER
             except OSError:
                 break
-            total += CLUSTER if any(os.pread(file, CLUSTER, start)) else 0
+            total += CLUSTER if os.pread(file, CLUSTER, start) != ZEROS else 0
             start += CLUSTER
     finally:
         os.close(file)

@@ -89,7 +89,7 @@ class _Bench:
 
     def run(self, way: Way) -> Figures:
         """One run, on a disk full of old data, with the image's file in the kernel's cache."""
-        if way.deploys:
+        if way.writes:
             self._disk.fill()
         if way.form is not None:
             _read(self._place.image.path(way.form))
@@ -123,7 +123,7 @@ class _Bench:
 
     def _check(self, way: Way) -> None:
         self._disk.drop_cache()
-        if way.deploys and way.form is not None and not self._place.image.is_on(self._disk.path):
+        if way.whole and not self._place.image.is_on(self._disk.path):
             raise RunFailed("the image is not on the disk")
 
 

@@ -58,14 +58,16 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way: its command, and whether the image is on the disk afterwards."""
+    """One way: its command, and what is on the disk afterwards."""
 
     key: str
     title: str
     form: Form | None
     link: Link
     command: Callable[[Place], list[str]]
-    deploys: bool = True
+    writes: bool = True
+    whole: bool = True
+    """Whether all of the image is on the disk afterwards, its holes too."""
 
 
 def _download(source: Source, place: Place) -> list[str]:
@@ -134,7 +136,7 @@ _DD = Way(
     form=None,
     link=Link.NONE,
     command=_dd,
-    deploys=False,
+    whole=False,
 )
 
 
@@ -157,7 +159,9 @@ def _way(kind: str, form: Form, link: Link) -> Way:
         form=form,
         link=link,
         command=command,
-        deploys=kind != "download",
+        writes=kind != "download",
+        # bmaptool leaves what was on the disk where the image has a hole.
+        whole=kind not in ("download", "bmaptool"),
     )
 
 
