@@ -9,7 +9,7 @@ CLUSTER = 64 << 10
 ZEROS = bytes(CLUSTER)
 _LONGEST = 512
 """Clusters in one extent at the most: 32 MiB."""
-_ALREADY_PACKED = 16
+_ALREADY_PACKED = 48
 """Every so many clusters one can not be compressed, as files that are compressed already."""
 
 

@@ -3,14 +3,17 @@
 import ctypes
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _SAMPLE = 0.02
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_LIMIT = 3600.0
 _KEPT_CHARACTERS = 2000
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
@@ -44,7 +47,7 @@ class Command:
 def measure(command: Command, finish: Callable[[], None]) -> Usage:
     """Run it until its last process has ended; then ``finish``, the time of which counts too.
 
-    Raises RunFailed when the command does not end with 0.
+    Raises RunFailed when the command does not end with 0, or has not ended after an hour.
     """
     _adopt_orphans()
     others = _children(os.getpid())
@@ -57,6 +60,7 @@ def measure(command: Command, finish: Callable[[], None]) -> Usage:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         watched = _Watched(process, others, shared_before)
         watched.to_the_end()
@@ -75,16 +79,28 @@ class _Watched:
         self._process = process
         self._others = others
         self._shared_before = shared_before
+        self._deadline = time.monotonic() + _LIMIT
         self.cpu_seconds = 0.0
         self.peak = 0
 
     def to_the_end(self) -> None:
+        try:
+            self._first_one()
+            self._those_left()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            raise
+
+    def _first_one(self) -> None:
         first = os.pidfd_open(self._process.pid)
         try:
             while not select.select([first], [], [], _SAMPLE)[0]:
                 self._sample()
         finally:
             os.close(first)
+
+    def _those_left(self) -> None:
         while running := _children(os.getpid()) - self._others:
             self._sample()
             if not any(self._reap(pid) for pid in running):
@@ -101,6 +117,8 @@ class _Watched:
 
     def _sample(self) -> None:
         private = sum(_private_memory(pid) for pid in _children(os.getpid()) - self._others)
+        if time.monotonic() > self._deadline:
+            raise RunFailed(f"no end after {_LIMIT:.0f} s")
         self.peak = max(self.peak, private + max(0, _shared_memory() - self._shared_before))
 
 
