@@ -7,10 +7,11 @@ READY := $(VENV)/.ready
 TESTBED := PYTHONPATH=qemu-testbed $(BIN)/python -m testbed
 BENCHMARKS := PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks
 FIRMWARE ?= legacy
-# For make bench: GiB of the image, MB/s of the link, rounds, and patterns of ways with commas between.
+# For make bench: GiB of the image, MB/s of the link, rounds, cached or direct, patterns of ways with commas between.
 SIZE ?= 10
 RATE ?= 100
 ROUNDS ?= 3
+DISK ?= cached
 ONLY ?= *
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
@@ -69,7 +70,7 @@ docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs
 
 bench: setup ## this agent beside what else puts an image onto a disk, in one table: 40 minutes, as root
-	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --only '$(ONLY)'
+	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --disk $(DISK) --only '$(ONLY)'
 
 bench-growth: setup ## how that grows with the image, on 1 and 2 cores: 30 minutes, as root
 	$(BENCHMARKS) growth --rate $(RATE)

@@ -14,10 +14,14 @@ from benchmarks.packages import BENCHMARK_PACKAGES
 from benchmarks.reference_image import Form, reference_image
 from benchmarks.results import Results, load, save
 from benchmarks.tables import growth_report, report
+from benchmarks.target_disk import DiskKind
 from benchmarks.turns import Settings, run_benchmarks
 from benchmarks.ways import all_ways, growth_ways
 
-_TABLE = Path("build/bench.json")
+_TABLES = {
+    DiskKind.CACHED: Path("build/bench.json"),
+    DiskKind.DIRECT: Path("build/bench-direct.json"),
+}
 _GROWTH = Path("build/bench-growth.json")
 
 
@@ -39,10 +43,11 @@ def _table(arguments: argparse.Namespace) -> int:
         rate=round(arguments.rate * 1e6),
         rounds=arguments.rounds,
         cores=arguments.cores,
+        disk=arguments.disk,
         only=arguments.only.split(","),
     )
     results = run_benchmarks(settings, all_ways(), image)
-    save([results], _TABLE)
+    save([results], _TABLES[settings.disk])
     print(report(results))
     return _failed([results])
 
@@ -54,7 +59,11 @@ def _growth(arguments: argparse.Namespace) -> int:
         image = reference_image(size, (Form.ZLIB,))
         for cores in arguments.cores:
             settings = Settings(
-                size_gib=size, rate=round(arguments.rate * 1e6), rounds=arguments.rounds, cores=cores
+                size_gib=size,
+                rate=round(arguments.rate * 1e6),
+                rounds=arguments.rounds,
+                cores=cores,
+                disk=arguments.disk,
             )
             found.append(run_benchmarks(settings, growth_ways(), image))
             save(found, _GROWTH)
@@ -63,8 +72,9 @@ def _growth(arguments: argparse.Namespace) -> int:
 
 
 def _document(arguments: argparse.Namespace) -> int:
-    (results,) = load(_TABLE)
-    put(arguments.document, "bench", report(results))
+    for kind, path in _TABLES.items():
+        (results,) = load(path)
+        put(arguments.document, f"bench {kind}", report(results))
     put(arguments.document, "bench-growth", growth_report(load(_GROWTH)))
     return 0
 
@@ -94,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     growth.set_defaults(function=_growth)
     for command, rounds in ((table, 3), (growth, 1)):
         command.add_argument("--rate", type=float, default=100, help="MB/s of the limited link (100)")
+        command.add_argument(
+            "--disk", type=DiskKind, default=DiskKind.CACHED, help="cached or direct (cached)"
+        )
         command.add_argument("--rounds", type=int, default=rounds, help=f"({rounds})")
     document = commands.add_parser("document", help="write what was found last into a document")
     document.add_argument("document", type=Path)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from benchmarks.target_disk import DiskKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
@@ -49,6 +51,7 @@ class Results:
     """Bytes a second of the limited link."""
     rounds: int
     cores: int
+    disk: DiskKind
     allocated: int
     """Bytes of data in the image."""
     packed: dict[str, int]

@@ -19,8 +19,12 @@ def _heading(results: Results) -> str:
     return (
         f"{results.machine}; {results.cores} cores for what is measured. Image: {results.size_gib} GiB with "
         f"{results.allocated / 1e9:.2f} GB of data, {packed}. Link: {results.rate / 1e6:.0f} MB/s. "
-        f"Medians of {results.rounds} rounds; in brackets the best."
+        f"Disk: {results.disk}. {_rounds(results.rounds)}"
     )
+
+
+def _rounds(count: int) -> str:
+    return "One round." if count == 1 else f"Medians of {count} rounds; in brackets the best."
 
 
 def ways_table(results: Results) -> str:
@@ -66,7 +70,9 @@ def growth_report(results: list[Results]) -> str:
     """How time, CPU time and memory grow with the image, for each number of cores."""
     sizes = sorted({one.size_gib for one in results})
     names = ", ".join(f"{size} GiB" for size in sizes)
-    parts = [f"Link: {results[0].rate / 1e6:.0f} MB/s. Images of {names}; one run each."]
+    first = results[0]
+    link = f"Link: {first.rate / 1e6:.0f} MB/s. Disk: {first.disk}."
+    parts = [f"{first.machine}. Images of {names}. {link} {_rounds(first.rounds)}"]
     for title, figure in _GROWING:
         columns = ("", "link", "cores", *(f"{size} GiB" for size in sizes))
         parts += [f"{title}:", _table(columns, _growth_rows(results, sizes, figure), numbers_from=3)]

@@ -3,11 +3,22 @@
 import mmap
 import os
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from testbed.command import run
+
+
+class DiskKind(StrEnum):
+    """What the loop device does with what is written to it."""
+
+    CACHED = "cached"
+    """Into the kernel's cache of the file, as losetup has it by default; a flush then has much to do."""
+    DIRECT = "direct"
+    """To the file at once (direct I/O); a flush has next to nothing to do."""
+
 
 _STEP = 8 << 20
 _ENDS = 4 << 20
@@ -15,13 +26,14 @@ _SECTOR = 512
 
 
 class TargetDisk:
-    """A loop device over a file, without a second cache below it (direct I/O), while the block lasts.
+    """A loop device over a file, while the block lasts.
 
     A hole that is punched into the device is one of the file: so it costs what it costs on an SSD.
     """
 
-    def __init__(self, file: Path, size: int) -> None:
-        """``file`` is made, of ``size`` bytes, a multiple of 8 MiB."""
+    def __init__(self, file: Path, size: int, kind: DiskKind) -> None:
+        """``file`` is made, of ``size`` bytes, a multiple of 4 KiB."""
+        self._kind = kind
         self._file = file
         self._size = size
         self._device = Path()
@@ -30,7 +42,7 @@ class TargetDisk:
         """Attach it. Its contents come with ``fill``."""
         with self._file.open("wb") as file:
             file.truncate(self._size)
-        shown = run("losetup", "--find", "--show", "--direct-io=on", self._file)
+        shown = run("losetup", "--find", "--show", self._file)
         self._device = Path(shown.decode().strip())
         return self
 
@@ -48,6 +60,16 @@ class TargetDisk:
 
     def fill(self) -> None:
         """Make every sector hold data that is not zero, and the ends, where tables lie, random bytes."""
+        # By direct I/O whatever the kind: it is faster, and leaves nothing in the cache.
+        self._be(DiskKind.DIRECT)
+        self._write_old_data()
+        self._be(self._kind)
+        self.drop_cache()
+
+    def _be(self, kind: DiskKind) -> None:
+        run("losetup", f"--direct-io={'on' if kind is DiskKind.DIRECT else 'off'}", self._device)
+
+    def _write_old_data(self) -> None:
         block = mmap.mmap(-1, _STEP)  # direct I/O wants its memory aligned, which that of mmap is
         block.write(os.urandom(_STEP))
         disk = os.open(self._device, os.O_WRONLY | os.O_DIRECT)
@@ -57,7 +79,6 @@ class TargetDisk:
             os.fsync(disk)
         finally:
             os.close(disk)
-        self.drop_cache()
 
     def flush(self) -> None:
         """Return when all that was written is on the medium."""
@@ -70,6 +91,11 @@ class TargetDisk:
     def drop_cache(self) -> None:
         """Forget what the kernel has of it in memory."""
         run("blockdev", "--flushbufs", self._device)
+        file = os.open(self._file, os.O_RDONLY)
+        try:
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(file)
 
     def written(self) -> int:
         """Bytes: the difference of two answers is what was written in between (the kernel's block/stat.rst).

@@ -17,7 +17,7 @@ from benchmarks.ironic import ironic_python
 from benchmarks.measured_run import Command, RunFailed, measure
 from benchmarks.reference_image import ReferenceImage
 from benchmarks.results import Figures, Measured, Results
-from benchmarks.target_disk import TargetDisk
+from benchmarks.target_disk import DiskKind, TargetDisk
 from benchmarks.ways import DD_SOURCE_SIZE, Link, Place, Way
 
 _LARGER = 2 << 30
@@ -35,6 +35,7 @@ class Settings:
     """Bytes a second of the limited link."""
     rounds: int
     cores: int
+    disk: DiskKind
     only: Sequence[str] = ("*",)
     """Patterns of the keys of ways."""
 
@@ -56,6 +57,7 @@ def run_benchmarks(settings: Settings, ways: Sequence[Way], image: ReferenceImag
         rate=settings.rate,
         rounds=settings.rounds,
         cores=settings.cores,
+        disk=settings.disk,
         allocated=image.facts.allocated,
         packed={form.label: packed.size for form, packed in image.facts.forms.items()},
         ways=[_measured(way, found[way.key], failures.get(way.key)) for way in ways],
@@ -134,7 +136,8 @@ def _bench(settings: Settings, image: ReferenceImage) -> Iterator[_Bench]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=cache_root())))
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="byoi-bench-", dir=_RAM)))
         _say("filling the disk with old data\n")
-        disk = stack.enter_context(TargetDisk(folder / "disk", (settings.size_gib << 30) + _LARGER))
+        size = (settings.size_gib << 30) + _LARGER
+        disk = stack.enter_context(TargetDisk(folder / "disk", size, settings.disk))
         disk.fill()
         servers = {
             link: stack.enter_context(

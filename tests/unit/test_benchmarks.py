@@ -12,6 +12,7 @@ from testbed.link_rate import LinkRate
 from benchmarks.document import put
 from benchmarks.results import Figures, Measured, Results, load, save
 from benchmarks.tables import growth_report, report
+from benchmarks.target_disk import DiskKind
 from benchmarks.targets import outcomes
 from benchmarks.ways import all_ways, growth_ways
 
@@ -82,6 +83,7 @@ def results(seconds: Mapping[str, list[float]], *, size_gib: int = 10, cores: in
         rate=100_000_000,
         rounds=3,
         cores=cores,
+        disk=DiskKind.CACHED,
         allocated=4_000,
         packed={},
         ways=ways,
