@@ -50,6 +50,7 @@ class TargetDisk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Detach it and remove the file."""
+        self._forget_partitions()
         run("losetup", "--detach", self._device)
         self._file.unlink()
 
@@ -60,11 +61,17 @@ class TargetDisk:
 
     def fill(self) -> None:
         """Make every sector hold data that is not zero, and the ends, where tables lie, random bytes."""
+        self._forget_partitions()
         # By direct I/O whatever the kind: it is faster, and leaves nothing in the cache.
         self._be(DiskKind.DIRECT)
         self._write_old_data()
         self._be(self._kind)
         self.drop_cache()
+
+    def _forget_partitions(self) -> None:
+        """Those that the last run made known to the kernel; there may be none, which is no error."""
+        if any(Path("/sys/block", self._device.name).glob(f"{self._device.name}p*")):
+            run("partx", "--delete", self._device)
 
     def _be(self, kind: DiskKind) -> None:
         run("losetup", f"--direct-io={'on' if kind is DiskKind.DIRECT else 'off'}", self._device)
