@@ -5,16 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTBED := PYTHONPATH=qemu-testbed $(BIN)/python -m testbed
+BENCHMARKS := PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks
 FIRMWARE ?= legacy
 MINUTES ?= 30
 READERS ?= qcow2 vmdk ova
+# For make bench: GiB of the image, MB/s of the link, rounds, cached or direct, patterns of ways with commas between.
+SIZE ?= 10
+RATE ?= 100
+ROUNDS ?= 3
+DISK ?= cached
+ONLY ?= *
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs measure boot-matrix fuzz clean
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs
+.PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: packages $(READY) ## install what is missing: Debian packages, and Python packages into .venv
 
@@ -64,8 +72,14 @@ rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs
 
-measure: setup ## figures for docs/performance.md: this agent beside plain qemu-img convert
-	PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks.sample_image
+bench: setup ## this agent beside what else puts an image onto a disk, in one table: 40 minutes, as root
+	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --disk $(DISK) --only '$(ONLY)'
+
+bench-growth: setup ## how that grows with the image, on 1 and 2 cores: 30 minutes, as root
+	$(BENCHMARKS) growth --rate $(RATE)
+
+bench-document: setup ## write what bench and bench-growth found last into docs/performance.md
+	$(BENCHMARKS) document docs/performance.md
 
 fuzz: setup ## fuzz the readers of images, a share of the time each: make fuzz MINUTES=30 READERS="qcow2 ova"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

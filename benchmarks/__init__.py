@@ -1,1 +1,1 @@
-"""Measurements: run them with make."""
+"""Measurements of the agent beside what else puts an image onto a disk: `make bench`."""

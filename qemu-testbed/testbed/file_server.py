@@ -7,9 +7,9 @@ tests.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -20,6 +20,9 @@ from types import TracebackType
 from typing import IO, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 
+from .link_rate import LinkRate
+
+# Small enough for an even flow at the rate of a usual link, large enough to cost next to nothing.
 _CHUNK = 256 << 10
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # Where a guest in QEMU's user-mode network finds the host's own 127.0.0.1.
@@ -43,7 +46,7 @@ class _Server(ThreadingHTTPServer):
         self, directory: Path, port: int, bytes_per_second: int | None, log: Callable[[str], None]
     ) -> None:
         self.directory = directory
-        self.bytes_per_second = bytes_per_second
+        self.link = LinkRate(bytes_per_second) if bytes_per_second else None
         self.log = log
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -122,21 +125,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send_body(self, content: IO[bytes], span: _Span) -> None:
-        content.seek(span.start)
-        remaining = span.end - span.start
-        started = time.monotonic()
-        while remaining:
-            chunk = content.read(min(_CHUNK, remaining))
-            if not chunk:
-                raise ConnectionAbortedError("the file became shorter while it was sent")
-            self.wfile.write(chunk)
-            remaining -= len(chunk)
-            self._keep_rate(span.end - span.start - remaining, started)
+        link, start = self._own.link, span.start
+        if link is not None:
+            link.begin()
+        while start < span.end:
+            chunk = min(_CHUNK, span.end - start)
+            if link is not None:
+                link.wait_for(chunk)
+            self._send_chunk(content, _Span(start, start + chunk))
+            start += chunk
 
-    def _keep_rate(self, sent: int, started: float) -> None:
-        rate = self._own.bytes_per_second
-        if rate:
-            time.sleep(max(0.0, sent / rate - (time.monotonic() - started)))
+    def _send_chunk(self, content: IO[bytes], span: _Span) -> None:
+        start = span.start
+        while start < span.end:
+            sent = os.sendfile(self.connection.fileno(), content.fileno(), start, span.end - start)
+            if not sent:
+                raise ConnectionAbortedError("the file became shorter while it was sent")
+            start += sent
 
 
 class FileServer:
@@ -150,7 +155,7 @@ class FileServer:
         bytes_per_second: int | None = None,
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`bytes_per_second` limits each answer on its own; `log` gets one line for each request."""
+        """`bytes_per_second` limits all answers together; `log` gets one line for each request."""
         self._server = _Server(directory, port, bytes_per_second, log)
         self._thread = threading.Thread(target=self._server.serve_forever, name="file-server", daemon=True)
 
