@@ -15,9 +15,9 @@ with atheris.instrument_imports(include=["agent", "tarfile"]):
     from tests.fuzz.subjects import SUBJECTS
 
 from tests.fuzz import seeds
+from tests.fuzz.kept import kept
 from tests.fuzz.mutator import QCOW2, VMDK, mutate, mutate_archive
 
-_CORPUS = Path(__file__).parent / "corpus"
 _BUILD = Path("build/fuzz")
 _MOST_BYTES = 64 << 10
 _MEMORY_MIB = 600
@@ -41,7 +41,7 @@ def main() -> None:
         for path in wanted.files:
             print(path, check(subject, path.read_bytes()))
         return
-    _fuzz(subject, _minimise(subject) if wanted.minimise else _search(subject, wanted.seconds))
+    _fuzz(subject, _options(subject, wanted.seconds))
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,29 +49,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("reader", choices=sorted(SUBJECTS))
     parser.add_argument("files", nargs="*", type=Path, help="read these, and do not fuzz")
     parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--minimise", action="store_true", help="add what was new to tests/fuzz/corpus")
     return parser.parse_args()
 
 
-def _search(subject: Subject, seconds: int) -> list[str]:
+def _options(subject: Subject, seconds: int) -> list[str]:
     found = _BUILD / subject.name
     found.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in _seeds(subject.name, Path(folder)):
+        for name, data in (*_seeds(subject.name, Path(folder)), *kept(subject.name).items()):
             (found / f"seed-{name}").write_bytes(data)
     limits = [f"-max_total_time={seconds}", f"-timeout={_SECONDS_EACH}", f"-rss_limit_mb={_MEMORY_MIB}"]
     dealt = [f"-max_len={_MOST_BYTES}", f"-artifact_prefix={_BUILD}/{subject.name}-", "-print_final_stats=1"]
-    return [*limits, *dealt, str(found), str(_kept(subject))]
-
-
-def _minimise(subject: Subject) -> list[str]:
-    return ["-merge=1", f"-max_len={_MOST_BYTES}", str(_kept(subject)), str(_BUILD / subject.name)]
-
-
-def _kept(subject: Subject) -> Path:
-    folder = _CORPUS / subject.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return [*limits, *dealt, str(found)]
 
 
 def _seeds(reader: str, folder: Path) -> Iterator[tuple[str, bytes]]:
