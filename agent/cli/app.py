@@ -6,14 +6,10 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import cancel, deploy, disks, plan, status
-from agent.cli.output import show_failure, usage_error
+from agent.cli import commands
 from agent.cli.standard_streams import prepare_standard_streams
-from agent.deployment.failure import defect, exit_code_before_writing
 from agent.exit_codes import ExitCode
-from agent.reporting.events import Failed
 from agent.version import VERSION
-from partitioning.errors import ExplainedError
 
 app = typer.Typer(
     name="byoi-agent",
@@ -23,11 +19,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("disks")(disks.disks)
-app.command("plan")(plan.plan)
-app.command("deploy")(deploy.deploy)
-app.command("status")(status.status)
-app.command("cancel")(cancel.cancel)
+app.command("disks")(commands.disks)
+app.command("plan")(commands.plan)
+app.command("deploy")(commands.deploy)
+app.command("status")(commands.status)
+app.command("cancel")(commands.cancel)
+_COMMANDS = {command.name for command in app.registered_commands}
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the signature is typer's
@@ -46,14 +43,6 @@ def _main(
     pass
 
 
-_STOPPED = Failed(
-    "The command was interrupted.",
-    "The agent received SIGINT.",
-    "Start it again when you are ready.",
-    ExitCode.INTERRUPTED,
-)
-
-
 def run() -> int:
     """Carry out the command line and return the exit code.
 
@@ -63,17 +52,14 @@ def run() -> int:
     words = sys.argv[1:]
     try:
         result = app(words or ["--help"], prog_name="byoi-agent", standalone_mode=False)
-    except typer.Abort:
-        return show_failure(_STOPPED, words)
     except Exception as error:
-        return show_failure(_failed(error, words), words)
+        return _failed(error, words)
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _failed(error: Exception, words: Sequence[str]) -> Failed:
-    if isinstance(error, typer.TyperException):
-        known = {command.name for command in app.registered_commands}
-        error = usage_error(error, words[0] if words and words[0] in known else None)
-    if isinstance(error, ExplainedError):
-        return Failed(error.message, error.detail, error.hint, exit_code_before_writing(error))
-    return defect(error)
+def _failed(error: Exception, words: Sequence[str]) -> ExitCode:
+    from agent.cli.failed import failed  # loads much that --help has no need of
+    from agent.cli.output import show_failure
+
+    command = words[0] if words and words[0] in _COMMANDS else None
+    return show_failure(failed(error, command), words)

@@ -17,10 +17,7 @@ _PATIENCE = 60.0
 
 
 def cancel() -> int:
-    """Stop the deployment that is running.
-
-    Once writing has begun, the disk does not boot afterwards; what state it is in is said at the end.
-    """
+    """Stop the deployment that is running, and say what state the disk is in."""
     where = run_directory()
     pid = run_lock.owner(where.lock)
     if pid is None:

@@ -1,11 +1,9 @@
 """``byoi-agent disks``: the disks and their groups, what holds each, which group is the default one."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
-
-from agent.cli.deploy import ConfigOption
 from agent.cli.output import write_json, write_lines
 from agent.deployment.target import read_group_config
 from agent.exit_codes import ExitCode
@@ -15,11 +13,7 @@ from partitioning.holders import describe_holders, find_holders
 from partitioning.inventory import read_inventory
 
 
-def disks(
-    *,
-    config: ConfigOption = None,
-    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
-) -> int:
+def disks(*, config: Path | None, json: bool) -> int:
     """Show the disks and their groups, and what holds each disk."""
     group_config = read_group_config(config)
     inventory = read_inventory()

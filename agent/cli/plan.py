@@ -1,32 +1,20 @@
 """``byoi-agent plan``: what deploy would do. Writes nothing, on any disk."""
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
-
-from agent.cli.deploy import ConfigOption, RequestArgument
 from agent.cli.listeners import listeners_for_answer
 from agent.cli.output import write_json, write_lines
-from agent.cli.request_flags import RequestFlags, with_request_flags
+from agent.cli.request_flags import RequestFlags
 from agent.cli.request_input import read_request
 from agent.deployment.outline_view import known_json, known_lines
 from agent.deployment.plan_view import target_lines
+from agent.deployment.run import run_planning
 from agent.deployment.target import read_group_config
 from agent.exit_codes import ExitCode
 
 
-@with_request_flags
-def plan(
-    *,
-    request_file: RequestArgument = None,
-    flags: RequestFlags,
-    config: ConfigOption = None,
-    json: Annotated[bool, typer.Option("--json", help="The plan as one JSON object.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", hidden=True)] = False,  # noqa: ARG001 - as deploy has it
-) -> int:
+def plan(request_file: str | None, flags: RequestFlags, *, config: Path | None, json: bool) -> int:
     """Show what deploy would do, and write to no disk."""
-    from agent.deployment.run import run_planning
-
     request = read_request(request_file, flags)
     made = run_planning(
         request, group_config=read_group_config(config), listeners=listeners_for_answer(json=json)

@@ -5,9 +5,6 @@ import sys
 import time
 from collections.abc import Iterator
 from json import dumps
-from typing import Annotated
-
-import typer
 
 from agent import run_lock
 from agent.cli.listeners import listener_for_people
@@ -24,16 +21,8 @@ from agent.status_now import status_now
 _POLL = 0.5
 
 
-def status(
-    *,
-    json: Annotated[bool, typer.Option("--json", help="The four documented fields as JSON.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="With --json: every field.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the deployment ends.")] = False,
-) -> int:
-    """Show where the deployment stands.
-
-    The exit code is 0, also for a deployment that failed; with --follow it is that of the deployment.
-    """
+def status(*, json: bool, full: bool, follow: bool) -> int:
+    """Show where the deployment stands; give the exit code."""
     if full and not json:
         raise RequestError(
             "The command line of byoi-agent status is wrong.",
