@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from .image_form import Form
 from .image_recipe import VARIANTS, FileSystem, ImageRecipe, UefiLoader, with_full_kernel
 from .server_config import Bus, Firmware
 
@@ -33,13 +33,6 @@ SCSI_3_TIB = Hardware(name="3 TiB SCSI", bus=Bus.SCSI, size=3 << 40)
 ALL_HARDWARE = (VIRTIO, SATA, SCSI, NVME, NVME_4KN, SCSI_3_TIB)
 
 
-class Form(StrEnum):
-    """In what form the image is published."""
-
-    QCOW2 = "qcow2"
-    OVA = "ova"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One image on one server."""
@@ -48,6 +41,9 @@ class Cell:
     firmware: Firmware
     hardware: Hardware
     form: Form = Form.QCOW2
+    """The form in which the image is published."""
+    staging: str = "auto"
+    """What the agent is told of memory: `options.staging`."""
 
     @property
     def image(self) -> ImageRecipe:

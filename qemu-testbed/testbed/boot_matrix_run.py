@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .boot_matrix import Cell, Form
+from .boot_matrix import Cell
 from .build import CHECKOUT
 from .deployment import deploy, request_for, used_disk, wait_for_cloud_init
 from .errors import TestbedError
 from .file_server import FileServer
 from .image_file import ImageFile
+from .image_form import published
 from .image_recipe import CLOUD_KERNEL, FULL_KERNEL
 from .judge_disk import judge
 from .keys import KeyPair, generate
-from .ova_file import ova_of
 from .rescue import RescueSystem, rescue_system
 from .sample_image import SampleImage, sample_image
 from .server_config import Bus, Disk, Firmware, ServerConfig
@@ -97,7 +97,7 @@ def _deploy_all(
         firmware_variables=directory / "rescue-variables.fd",
     )
     refused: dict[Cell, tuple[str, str]] = {}
-    files = {bench.cell: _published(bench, directory) for bench in benches}
+    files = {bench.cell: published(bench.image.qcow2, bench.cell.form, directory) for bench in benches}
     with _served(files.values(), directory) as server_of, VirtualServer(config) as server:
         shell = server.wait_for_ssh(rescue.key, timeout=_BOOT_SECONDS)
         paths = _paths_by_serial(shell)
@@ -118,11 +118,6 @@ def _deploy_all(
 def _rescue_for(benches: Sequence[_Bench]) -> RescueSystem:
     has_sata = any(bench.disk.bus is Bus.SATA for bench in benches)
     return rescue_system(CHECKOUT, kernel_package=FULL_KERNEL if has_sata else CLOUD_KERNEL)
-
-
-def _published(bench: _Bench, directory: Path) -> ImageFile:
-    image = bench.image.qcow2
-    return ova_of(image, directory) if bench.cell.form is Form.OVA else image
 
 
 @contextmanager
@@ -146,7 +141,7 @@ def _deploy(
 ) -> tuple[str, str] | None:
     cell = bench.cell
     request = request_for(image, server.url(image.path.name), hostname=cell.hostname, ssh_key=key.public)
-    run = deploy(shell, request, "--disk", path)
+    run = deploy(shell, request, "--disk", path, "--staging", cell.staging)
     message, detail = run.last.get("message"), str(run.last.get("detail"))
     if cell.refusal is None:
         _require(run.exit_code == 0, f"{cell.hostname}: {message} {detail}")

@@ -20,8 +20,7 @@ class ImageFile:
 def described(directory: Path, name: str, type_: str, virtual_size: int) -> ImageFile:
     """The image `name` in a cache entry, with the sum that `note_sum` left beside it."""
     path = directory / f"{name}.{type_}"
-    digest = path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
-    return ImageFile(path=path, type=type_, sha256=digest, virtual_size=virtual_size)
+    return ImageFile(path=path, type=type_, sha256=noted_sum(path), virtual_size=virtual_size)
 
 
 def note_sum(path: Path) -> None:
@@ -29,3 +28,8 @@ def note_sum(path: Path) -> None:
     with path.open("rb") as image:
         digest = hashlib.file_digest(image, "sha256").hexdigest()
     path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n", encoding="ascii")
+
+
+def noted_sum(path: Path) -> str:
+    """The sha256 that `note_sum` wrote beside the image."""
+    return path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from .command import run
-from .image_file import ImageFile, note_sum
+from .image_file import ImageFile, note_sum, noted_sum
 
 _DISK = "machine-disk1.vmdk"
 _OVF = f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -41,5 +41,4 @@ def ova_of(image: ImageFile, directory: Path) -> ImageFile:
         archive.add(disk, arcname=_DISK)
     disk.unlink()
     note_sum(path)
-    digest = path.with_name(f"{path.name}.sha256").read_text(encoding="ascii").split()[0]
-    return ImageFile(path=path, type="ova", sha256=digest, virtual_size=image.virtual_size)
+    return ImageFile(path=path, type="ova", sha256=noted_sum(path), virtual_size=image.virtual_size)

@@ -12,6 +12,7 @@ from .errors import TestbedError
 
 HOST_PACKAGES = (
     "btrfs-progs",
+    "bzip2",
     "cpio",
     "curl",
     "dosfstools",
@@ -36,6 +37,7 @@ HOST_PACKAGES = (
     "squashfs-tools",
     "xfsprogs",
     "xorriso",
+    "xz-utils",
     "zstd",
 )
 

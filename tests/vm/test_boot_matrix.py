@@ -15,10 +15,10 @@ from testbed.boot_matrix import (
     SCSI_3_TIB,
     VIRTIO,
     Cell,
-    Form,
     Hardware,
 )
 from testbed.boot_matrix_run import run_cells
+from testbed.image_form import Form
 from testbed.image_recipe import (
     GENERIC,
     LEGACY_ONLY,
@@ -53,20 +53,23 @@ CELLS: dict[Firmware, tuple[tuple[ImageRecipe, Hardware], ...]] = {
     Firmware.SECURE: ((GENERIC, NVME), (LEGACY_ONLY, SCSI), (UEFI_ONLY, VIRTIO)),
 }
 
-# These are published as machines that were exported; all others as qcow2.
-AS_OVA = ((MBR, SCSI_3_TIB), (UEFI_ONLY, SATA))
+# In what form the image is published, and what the agent is told of memory; all others are qcow2 and "auto".
+FORMS = {
+    (MBR, SCSI_3_TIB): (Form.OVA, "memory"),
+    (UEFI_ONLY, SATA): (Form.OVA, "stream"),
+    (LVM_XFS, NVME): (Form.RAW_GZIP, "stream"),
+    (SECTORS_4096, NVME_4KN): (Form.RAW_ZSTD, "stream"),
+    (LEGACY_ONLY, SCSI): (Form.RAW_ZSTD, "memory"),
+}
 
 
 def cells_of(firmware: Firmware) -> list[Cell]:
-    return [
-        Cell(
-            recipe=recipe,
-            firmware=firmware,
-            hardware=disk,
-            form=Form.OVA if (recipe, disk) in AS_OVA else Form.QCOW2,
-        )
-        for recipe, disk in CELLS[firmware]
-    ]
+    return [cell_of(recipe, firmware, disk) for recipe, disk in CELLS[firmware]]
+
+
+def cell_of(recipe: ImageRecipe, firmware: Firmware, disk: Hardware) -> Cell:
+    form, staging = FORMS.get((recipe, disk), (Form.QCOW2, "auto"))
+    return Cell(recipe=recipe, firmware=firmware, hardware=disk, form=form, staging=staging)
 
 
 def test_every_row_and_column_is_among_them() -> None:
