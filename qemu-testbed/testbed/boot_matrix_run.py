@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from .boot_matrix import Cell
 from .build import CHECKOUT
-from .deployment import deploy, request_for, used_disk, wait_for_cloud_init
+from .deployment import deploy, paths_by_serial, request_for, used_disk, wait_for_cloud_init
 from .errors import TestbedError
 from .file_server import FileServer
 from .image_file import ImageFile
@@ -100,7 +99,7 @@ def _deploy_all(
     files = {bench.cell: published(bench.image.qcow2, bench.cell.form, directory) for bench in benches}
     with _served(files.values(), directory) as server_of, VirtualServer(config) as server:
         shell = server.wait_for_ssh(rescue.key, timeout=_BOOT_SECONDS)
-        paths = _paths_by_serial(shell)
+        paths = paths_by_serial(shell)
         for bench in benches:
             tell(f"{bench.cell.hostname}: deploying")
             before = _ends(bench.disk.path)
@@ -128,12 +127,6 @@ def _served(files: Iterable[ImageFile], directory: Path) -> Iterator[FileServer]
         (links / path.name).symlink_to(path)
     with FileServer(links) as server:
         yield server
-
-
-def _paths_by_serial(shell: SshConnection) -> dict[str, str]:
-    listed = json.loads(shell.output("byoi-agent", "disks", "--json"))
-    disks = [disk for group in listed["groups"] for disk in group["disks"]]
-    return {disk["serial"]: disk["path"] for disk in [*disks, *listed["ungrouped"]]}
 
 
 def _deploy(

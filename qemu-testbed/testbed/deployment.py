@@ -103,6 +103,13 @@ def deploy(
     return AgentRun(exit_code=result.exit_code, events=events, stderr=result.stderr)
 
 
+def paths_by_serial(rescue: SshConnection) -> dict[str, str]:
+    """Where the disks are, by their serial numbers."""
+    listed = json.loads(rescue.output("byoi-agent", "disks", "--json"))
+    disks = [disk for group in listed["groups"] for disk in group["disks"]]
+    return {disk["serial"]: disk["path"] for disk in [*disks, *listed["ungrouped"]]}
+
+
 def parse_event(line: str) -> Event:
     """One line of the agent's JSON output."""
     try:
