@@ -18,7 +18,7 @@ ONLY ?= *
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm demo rescue-vm docs
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long demo rescue-vm docs
 .PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
 help: ## show this list
@@ -61,6 +61,9 @@ test-vm: setup ## tests in virtual servers, legacy and UEFI
 
 demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
 	@$(TESTBED) demo
+
+test-long: setup ## tests in virtual servers that take too long for every time
+	$(BIN)/pytest -v -m long tests/vm
 
 boot-matrix: setup ## deploy and boot every image on every kind of server, into docs/boot.md: two hours
 	$(BIN)/pytest -v tests/vm/test_unmodified_images.py

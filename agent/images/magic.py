@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from agent.images.errors import CONVERT
 
 _UNPACK = "Unpack it, publish the unpacked file, and give that file's sum."
+_UNPACK_OR_RAW = f"If a raw image is in it, set type to raw: that is unpacked on the way. Else: {_UNPACK}"
 _OPEN_URL = "Open the URL: what it delivers may be an error or login page, or a list of mirrors."
 _DECRYPT = "Publish the image of a disk, without encryption; check it with a sum instead."
 
@@ -25,10 +26,10 @@ _AT_START = (
     (b"vhdxfile", FileKind("a VHDX image", CONVERT)),
     (b"conectix", FileKind("a VHD image", CONVERT)),
     (b"LUKS\xba\xbe", FileKind("an encrypted (LUKS) volume", _DECRYPT)),
-    (b"\x1f\x8b", FileKind("a gzip file", _UNPACK)),
-    (b"\xfd7zXZ\x00", FileKind("an xz file", _UNPACK)),
-    (b"\x28\xb5\x2f\xfd", FileKind("a zstd file", _UNPACK)),
-    (b"BZh", FileKind("a bzip2 file", _UNPACK)),
+    (b"\x1f\x8b", FileKind("a gzip file", _UNPACK_OR_RAW)),
+    (b"\xfd7zXZ\x00", FileKind("an xz file", _UNPACK_OR_RAW)),
+    (b"\x28\xb5\x2f\xfd", FileKind("a zstd file", _UNPACK_OR_RAW)),
+    (b"BZh", FileKind("a bzip2 file", _UNPACK_OR_RAW)),
     (b"PK\x03\x04", FileKind("a zip archive", _UNPACK)),
     (b"7z\xbc\xaf\x27\x1c", FileKind("a 7z archive", _UNPACK)),
     (b"<?xml", FileKind("an XML document", _OPEN_URL)),

@@ -67,7 +67,7 @@ def test_nothing_of_that_kind_is_raw(first: bytes, name: str) -> None:
         (
             b"\x1f\x8b\x08\0",
             ImageType.QCOW2,
-            "Unpack it, publish the unpacked file, and give that file's sum.",
+            "If a raw image is in it, set type to raw: that is unpacked on the way. Else: Unpack it, ",
         ),
         (b"QFI\xfb\0\0\0\3", ImageType.RAW, "Set type to qcow2."),
         (tiny_image()[:FIRST_BYTES], ImageType.QCOW2, "Set type to raw."),
