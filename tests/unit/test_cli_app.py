@@ -116,7 +116,9 @@ def test_a_wrong_request(command: CommandLine, tmp_path: Path) -> None:
     for name in (["plan"], ["deploy", "--yes"]):
         said = command(*name, str(path))
         assert (said.code, said.out) == (2, "")
-        assert said.err.startswith("Error: The request is wrong: URL: only http, https and file are known.\n  ")
+        assert said.err.startswith(
+            "Error: The request is wrong: URL: only http, https and file are known.\n  "
+        )
 
 
 def test_what_is_never_asked(command: CommandLine, tmp_path: Path) -> None:

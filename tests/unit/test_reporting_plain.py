@@ -72,7 +72,10 @@ def test_a_line_of_progress_every_few_seconds() -> None:
         moments += [clock.now] if stream.tell() > before else []
     assert 5 <= len(moments) <= 6
     assert all(4.9 < later - earlier < 5.2 for earlier, later in pairwise(moments))
-    assert stream.getvalue().splitlines()[0] == "  1.0 MiB of 4.0 MiB (25 %), 1.0 MiB/s, 3 s left, limited by the network"
+    assert (
+        stream.getvalue().splitlines()[0]
+        == "  1.0 MiB of 4.0 MiB (25 %), 1.0 MiB/s, 3 s left, limited by the network"
+    )
 
 
 @pytest.mark.parametrize(
