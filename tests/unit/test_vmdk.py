@@ -125,6 +125,19 @@ def test_looking_at_a_file_that_is_on_its_way(files: dict[str, bytes], form: str
             assert reader.pread(length, offset) == CONTENT[offset : offset + length]
 
 
+def test_entries_for_what_is_beyond_the_end_of_the_disk(files: dict[str, bytes]) -> None:
+    """A table has as many entries as any other, also where the disk ends within what it maps."""
+    data = bytearray(files["streamOptimized"])
+    (directory,) = struct.unpack_from("<Q", data, 56)
+    (table,) = struct.unpack_from("<I", data, directory * 512 + 4 * (SIZE // (GRAIN * 512)))
+    struct.pack_into("<I", data, table * 512 + 511 * 4, 4711)
+    with Spool() as spool:
+        spool.append(bytes(data))
+        header = read_header(spool)
+        assert poured(walk(header, spool), SIZE) == CONTENT
+    assert arriving(bytes(data), window=5 * MIB, chunk=1 << 20) == CONTENT
+
+
 def test_looking_waits_for_no_more_than_it_needs(files: dict[str, bytes]) -> None:
     with StreamSpool(3 * MIB) as spool:
         data = files["with a footer"]
