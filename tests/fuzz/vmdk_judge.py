@@ -6,6 +6,7 @@ tables, as QEMU does, and these come too late for who reads on the way. Nothing 
 
 import struct
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from tests.fuzz.subject import Agreement
 from tests.ova_samples import AT_END, HEADER, SECTOR
@@ -13,6 +14,10 @@ from tests.ova_samples import AT_END, HEADER, SECTOR
 _MARKER = struct.Struct("<QII")
 _STREAMED = 1 << 16 | 1 << 17
 _FLAGS, _CAPACITY, _GRAIN, _ENTRIES, _DIRECTORY, _OVERHEAD = 2, 3, 4, 7, 9, 10
+_SAME = (0, 1, _FLAGS, _CAPACITY, _GRAIN, _ENTRIES, 12, 13)
+"""What a footer repeats; with the magic, the version, the line ends and the compression."""
+_METADATA = (1, 2, 3)
+_MOST_METADATA = 1 << 21
 _ZEROED = 1
 
 _Fields = tuple[int, ...]
@@ -25,8 +30,9 @@ def vmdk_agreement(disk: bytes) -> Agreement:
         if not _can_be_streamed(head):
             return Agreement.WHOLE_ONLY
         tables = head if head[_DIRECTORY] != AT_END else _footer(disk, head)
-        agree = list(_by_markers(disk, head)) == list(_by_tables(disk, tables))
-    except (struct.error, ValueError):
+        pairs = zip_longest(_by_markers(disk, head), _by_tables(disk, tables))
+        agree = all(marked == listed for marked, listed in pairs)
+    except (struct.error, ValueError, ArithmeticError):
         agree = False
     return Agreement.SAME if agree else Agreement.CONTRADICTION
 
@@ -38,8 +44,7 @@ def _can_be_streamed(head: _Fields) -> bool:
 
 def _footer(disk: bytes, head: _Fields) -> _Fields:
     foot: _Fields = HEADER.unpack_from(disk, len(disk) - 2 * SECTOR)
-    same = (_FLAGS, _CAPACITY, _GRAIN, _ENTRIES)
-    if [foot[field] for field in same] != [head[field] for field in same]:
+    if [foot[field] for field in _SAME] != [head[field] for field in _SAME]:
         raise ValueError("another disk than the header's")
     return foot
 
@@ -71,7 +76,9 @@ def _by_markers(disk: bytes, head: _Fields) -> Iterator[tuple[int, int]]:
             at += -(-(_MARKER.size - 4 + size) // SECTOR)
         elif kind == 0:
             return
-        else:
+        elif kind in _METADATA and value <= _MOST_METADATA:
             at += 1 + value
+        else:
+            raise ValueError("a marker of another kind")
     if head[_DIRECTORY] == AT_END:
         raise ValueError("no marker of the end")

@@ -97,7 +97,7 @@ def test_a_reader_that_is_wrong_while_the_file_comes_is_found(
     sound: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch, name: str, file: str
 ) -> None:
     monkeypatch.setattr("agent.images.vmdk.markers.MARKER_BYTES", 1024)
-    with pytest.raises(AssertionError, match="while it comes|what came"):
+    with pytest.raises(AssertionError, match=r"while it comes|what came"):
         check(SUBJECTS[name], sound[name][file])
 
 
