@@ -174,6 +174,21 @@ def test_grains_out_of_order_on_their_way(files: dict[str, bytes]) -> None:
     refused_on_its_way(bytes(data), "has no place on the disk")
 
 
+def test_a_grain_that_is_longer_than_its_marker_says(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    (size,) = struct.unpack_from("<I", data, GRAIN + 8)
+    # In the same number of sectors, so that whatever follows is found.
+    shorter = (size + 12 - 1) // 512 * 512 - 12 + 1
+    assert shorter < size - 8
+    struct.pack_into("<I", data, GRAIN + 8, shorter)
+    refused_on_its_way(bytes(data), "a grain can not be unpacked")
+    with Spool() as spool:
+        spool.append(bytes(data))
+        header = read_header(spool)
+        with pytest.raises(BadFormat, match="a grain can not be unpacked"):
+            poured(walk(header, spool), SIZE)
+
+
 def test_markers_that_can_not_be(files: dict[str, bytes]) -> None:
     data = files["with a footer"]
     table = data.index(marker(4, 1))
