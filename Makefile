@@ -8,7 +8,7 @@ TESTBED := PYTHONPATH=qemu-testbed $(BIN)/python -m testbed
 BENCHMARKS := PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks
 FIRMWARE ?= legacy
 MINUTES ?= 30
-READERS ?= qcow2 vmdk ova
+READERS ?= qcow2 vmdk ova packed
 # For make bench: GiB of the image, MB/s of the link, rounds, cached or direct, patterns of ways with commas between.
 SIZE ?= 10
 RATE ?= 100

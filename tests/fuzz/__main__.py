@@ -4,19 +4,20 @@ import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import atheris
 
 # What is imported in here reports where it has been.
 with atheris.instrument_imports(include=["agent", "tarfile"]):
-    from tests.fuzz.checks import Subject, check
+    from tests.fuzz.checks import check
+    from tests.fuzz.subject import Subject
     from tests.fuzz.subjects import SUBJECTS
 
 from tests.fuzz import seeds
 from tests.fuzz.kept import kept
-from tests.fuzz.mutator import QCOW2, VMDK, mutate, mutate_archive
+from tests.fuzz.mutator import QCOW2, VMDK, mutate, mutate_archive, mutate_packed
 
 _BUILD = Path("build/fuzz")
 _MOST_BYTES = 64 << 10
@@ -30,6 +31,7 @@ _MUTATORS: dict[str, _Mutate] = {
     "qcow2": lambda data, most, seed: mutate(data, QCOW2, most, seed),
     "vmdk": lambda data, most, seed: mutate(data, VMDK, most, seed),
     "ova": mutate_archive,
+    "packed": mutate_packed,
 }
 
 
@@ -56,17 +58,11 @@ def _options(subject: Subject, seconds: int) -> list[str]:
     found = _BUILD / subject.name
     found.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in (*_seeds(subject.name, Path(folder)), *kept(subject.name).items()):
+        for name, data in (*seeds.SEEDS[subject.name](Path(folder)), *kept(subject.name).items()):
             (found / f"seed-{name}").write_bytes(data)
     limits = [f"-max_total_time={seconds}", f"-timeout={_SECONDS_EACH}", f"-rss_limit_mb={_MEMORY_MIB}"]
     dealt = [f"-max_len={_MOST_BYTES}", f"-artifact_prefix={_BUILD}/{subject.name}-", "-print_final_stats=1"]
     return [*limits, *dealt, str(found)]
-
-
-def _seeds(reader: str, folder: Path) -> Iterator[tuple[str, bytes]]:
-    if reader == "qcow2":
-        return seeds.qcow2_files(folder)
-    return seeds.vmdk_files() if reader == "vmdk" else seeds.ova_files()
 
 
 def _fuzz(subject: Subject, options: list[str]) -> None:

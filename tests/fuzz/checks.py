@@ -9,8 +9,8 @@ import random
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -18,37 +18,35 @@ from unittest import mock
 from agent.errors import Refused
 from agent.fetch.errors import ReadAgain, TooBigForMemory
 from agent.fetch.spool import Spool
-from agent.fetch.stream_spool import Stopped, StreamSpool
-from agent.images import arriving
-from agent.images.errors import BadFormat, UnsafeImage
+from agent.fetch.stream_spool import StreamSpool
+from agent.images import arriving, raw_pieces
+from agent.images.errors import BadFormat, ImageLargerThanDisk, UnsafeImage
 from agent.images.image import Image
+from agent.images.ova import passing
+from agent.images.packed import unpack
 from agent.images.pieces import DataPiece, Piece, ZeroPiece
 from agent.images.qcow2 import walk as qcow2_walk
+from agent.images.vmdk import arriving as vmdk_arriving
 from agent.images.vmdk import walk as vmdk_walk
 from agent.writing.pipeline import write_pieces
 from partitioning.byte_access import ByteReader, NotThereYet
 from partitioning.errors import ExplainedError
 from tests.fuzz.sparse_disk import SparseDisk
+from tests.fuzz.subject import Agreement, Arrival, Subject
 
 LARGEST_DISK = 64 << 30
 """Bytes. An image is compared with the disk before it is read: what claims more is not walked."""
 
-_DOCUMENTED = (BadFormat, UnsafeImage, ReadAgain)
+_DOCUMENTED = (BadFormat, UnsafeImage, ReadAgain, ImageLargerThanDisk)
 _WHILE_IT_COMES = (*_DOCUMENTED, Refused, TooBigForMemory)
 _SMALL_PIECE = 4096
+_SMALL_PACKED_PIECE = 1000
+_POLL = 0.001
 _UNDER_WAY = 3
 _PLACES = 12
 _MOST_AT_ONCE = 64 << 10
 _JOIN_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A kind of file: what opens one that is all there, and one that comes, where that can be done."""
-
-    name: str
-    open: Callable[[Spool], Image]
-    open_arriving: Callable[[StreamSpool], Image] | None = None
+_LOOKED_AT = 34 * 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,8 @@ def check(subject: Subject, data: bytes) -> Outcome:
             assert later.error is None, f"pieces that are read later: {later.error}"
             assert later.disk == outcome.disk
         _look_around(subject, data, outcome, chance)
-        if subject.open_arriving is not None:
-            _compare(outcome, *_arriving(subject.open_arriving, data, chance))
+        subject.judge(data, outcome.disk, outcome.error)
+        _compare(subject.agreement(data), outcome, *_arriving(subject, data, chance))
     return outcome
 
 
@@ -83,6 +81,10 @@ def _small_pieces(wanted: bool) -> Iterator[None]:
     with (
         mock.patch.object(qcow2_walk, "MOST_BYTES", _SMALL_PIECE),
         mock.patch.object(vmdk_walk, "MOST_BYTES", _SMALL_PIECE),
+        mock.patch.object(vmdk_arriving, "MOST_BYTES", _SMALL_PIECE),
+        mock.patch.object(raw_pieces, "MOST_BYTES", _SMALL_PIECE),
+        mock.patch.object(unpack, "PIECE", _SMALL_PIECE),
+        mock.patch.object(unpack, "_PACKED_PIECE", _SMALL_PACKED_PIECE),
     ):
         yield
 
@@ -90,10 +92,10 @@ def _small_pieces(wanted: bool) -> Iterator[None]:
 def _whole(subject: Subject, data: bytes, *, under_way: int) -> Outcome:
     """Read a file that is all there; ``under_way`` pieces wait to be read, as they do for threads."""
     disk = None
-    with Spool() as spool:
+    with Spool() as spool, ExitStack() as stack:
         spool.append(data)
         try:
-            image = subject.open(spool)
+            image = subject.open(spool, stack)
             _require_sound(image)
             if _size(image) <= LARGEST_DISK:
                 disk = SparseDisk(_size(image))
@@ -137,10 +139,10 @@ def _take(piece: DataPiece, disk: SparseDisk) -> None:
 
 def _look_around(subject: Subject, data: bytes, outcome: Outcome, chance: random.Random) -> None:
     """Read the image at some offsets; where all of it could be read before, that has to be the same."""
-    with Spool() as spool:
+    with Spool() as spool, ExitStack() as stack:
         spool.append(data)
         try:
-            reader = subject.open(spool).reader
+            reader = subject.open(spool, stack).reader
         except _DOCUMENTED as error:
             assert outcome.disk is None, f"opened once, but not twice: {error}"
             return
@@ -168,24 +170,24 @@ def _read(reader: ByteReader, length: int, offset: int) -> bytes | None:
     return found
 
 
-def _arriving(
-    opener: Callable[[StreamSpool], Image], data: bytes, chance: random.Random
-) -> tuple[Outcome, bool]:
+def _arriving(subject: Subject, data: bytes, chance: random.Random) -> tuple[Outcome, bool]:
     """Read a file while it comes; tell also whether there was room for all of it."""
     window = chance.choice((8 << 10, 16 << 10, 64 << 10, 1 << 20))
     chunk = chance.randrange(1 + window // 64, window // 4)
-    with StreamSpool(window) as spool:
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(passing, "_POLL", _POLL))
+        arrival = subject.arrive(stack, window, len(data))
         if chance.random() < 0.5:
-            spool.announce(len(data))
-        feeder = threading.Thread(target=_feed, args=(spool, data, chunk), daemon=True)
+            arrival.file.announce(len(data))
+        feeder = threading.Thread(target=_feed, args=(arrival.file, data, chunk), daemon=True)
         feeder.start()
         try:
-            outcome = _poured(opener, spool, data)
+            outcome = _poured(arrival, data)
         except _WHILE_IT_COMES as error:
             outcome = Outcome(None, _explained(error))
     feeder.join(_JOIN_SECONDS)
     assert not feeder.is_alive(), "who brings the file waits for ever"
-    return outcome, window > len(data) + chunk
+    return outcome, window > len(data) + chunk or not arrival.needs_room
 
 
 def _feed(spool: StreamSpool, data: bytes, chunk: int) -> None:
@@ -193,29 +195,42 @@ def _feed(spool: StreamSpool, data: bytes, chunk: int) -> None:
         for at in range(0, len(data), chunk):
             spool.append(data[at : at + chunk])
         spool.finish()
-    except Stopped:
-        pass
+    except BaseException as error:
+        # As the download does; where nobody wants the rest, nobody waits for this.
+        spool.fail(error)
 
 
-def _poured(opener: Callable[[StreamSpool], Image], spool: StreamSpool, data: bytes) -> Outcome:
-    with mock.patch.object(arriving, "FIRST_BYTES", _first_cluster(data)):
-        image = opener(spool)
-    _require_sound(image)
-    with suppress(NotThereYet):
-        _read(image.reader, min(_size(image), 34 * 512), 0)
-    if _size(image) > LARGEST_DISK:
+def _poured(arrival: Arrival, data: bytes) -> Outcome:
+    with mock.patch.object(arriving, "FIRST_BYTES", _looked_at_first(data)):
+        image = arrival.open()
+    head = _head(image)
+    if image.virtual_size is not None and _size(image) > LARGEST_DISK:
         return Outcome(None, None)
-    disk = SparseDisk(_size(image))
+    disk = SparseDisk(LARGEST_DISK if image.virtual_size is None else _size(image))
     write_pieces(image.pieces(), disk, path=Path("disk"), on_written=lambda _: None)
+    disk.size = arrival.size() or disk.size
     disk.require_complete()
-    _drain(spool)
-    assert spool.arrived == len(data)
+    _drain(arrival.file)
+    assert arrival.file.arrived == len(data)
+    arrival.complete()
+    assert head is None or head == disk.pread(len(head), 0), "what comes is not what was seen of it"
     return Outcome(disk, None)
 
 
-def _first_cluster(data: bytes) -> int:
+def _head(image: Image) -> bytes | None:
+    """Look at the beginning, as is done for the partition table; None where that has to wait."""
+    length = _LOOKED_AT
+    if image.virtual_size is not None:
+        _require_sound(image)
+        length = min(_size(image), _LOOKED_AT)
+    with suppress(NotThereYet, EOFError):
+        return _read(image.reader, length, 0)
+    return None
+
+
+def _looked_at_first(data: bytes) -> int:
     """How much is looked at first: so little of a small file that the rest of it still has to come."""
-    bits = int.from_bytes(data[20:24], "big")
+    bits = int.from_bytes(data[20:24], "big") if data.startswith(b"QFI\xfb") else 0
     return 1 << min(16, max(9, bits))
 
 
@@ -226,12 +241,22 @@ def _drain(spool: StreamSpool) -> None:
         at = end
 
 
-def _compare(whole: Outcome, came: Outcome, had_room: bool) -> None:
-    if whole.disk is not None and came.disk is not None:
+def _compare(agreement: Agreement, whole: Outcome, came: Outcome, had_room: bool) -> None:
+    if isinstance(came.error, TooBigForMemory):
+        assert not had_room, f"there was room for all of it: {came.error}"
+    elif agreement is Agreement.WHOLE_ONLY:
+        assert came.error is not None, "used while it comes, though it is of another kind"
+        assert whole.disk is None or isinstance(came.error, Refused), (
+            f"refused for something else: {came.error}"
+        )
+    elif agreement is Agreement.SAME:
+        _require_same(whole, came)
+
+
+def _require_same(whole: Outcome, came: Outcome) -> None:
+    if whole.disk is not None:
+        assert came.error is None, f"sound when it is all there, but not while it comes: {came.error}"
         assert came.disk == whole.disk, "what came reads as something else"
-    elif whole.disk is not None:
-        small = isinstance(came.error, TooBigForMemory) and not had_room
-        assert small, f"sound when it is all there, but not while it comes: {came.error}"
     elif came.disk is not None:
         # Bytes that are named twice can be read twice, as long as they were not given back.
         assert isinstance(whole.error, ReadAgain), f"used while it comes, though: {whole.error}"

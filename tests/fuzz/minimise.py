@@ -13,8 +13,9 @@ from types import FrameType
 from typing import Any
 
 import agent
-from tests.fuzz.checks import Subject, check
+from tests.fuzz.checks import check
 from tests.fuzz.kept import keep, kept
+from tests.fuzz.subject import Subject
 from tests.fuzz.subjects import SUBJECTS
 
 _ROOT = str(Path(agent.__file__).parent)

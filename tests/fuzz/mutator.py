@@ -1,13 +1,20 @@
 """Changes that hit what the formats are made of: fields of 4 and 8 bytes: offsets, lengths and flags."""
 
+import bz2
+import gzip
+import lzma
 import random
 from collections.abc import Callable
 from typing import Literal
+
+import zstandard
 
 ByteOrder = Literal["little", "big"]
 _Change = Callable[[bytearray, random.Random, "Fields"], None]
 
 _UNITS = (1, 8, 512, 4096, 16384, 65536)
+_SKIPPED = b"\x5a\x2a\x4d\x18\x03\0\0\0abc"
+"""A frame that zstd skips."""
 _TAR_BLOCK = 512
 _TAR_SUM = slice(148, 156)
 
@@ -44,6 +51,7 @@ class Fields:
 
 
 QCOW2 = Fields("big", 1, (1, 1 << 61, 1 << 62, 1 << 63, 0x1FF, (1 << 54) - 1, 0xFFFFFFFF, 0xFFFFFFFF << 32))
+PACKED = Fields("little", 1, (1, 4, 0x20, 0xC0, 1 << 23, 0xFFFF))
 VMDK = Fields("little", 512, (1, 1 << 16, 1 << 17, 0x30000))
 
 
@@ -69,6 +77,42 @@ def mutate_archive(data: bytes, most: int, seed: int) -> bytes:
         for at in _headers(changed):
             _mend(changed, at)
     return bytes(changed[:most])
+
+
+def mutate_packed(data: bytes, most: int, seed: int) -> bytes:
+    """Change a packed file, put one behind another, or pack something else: most changes break a sum."""
+    chance = random.Random(seed)
+    changed = data or bytes(512)
+    what = chance.random()
+    if what < 0.2:
+        changed = _packed_anew(chance)
+    if what < 0.5:
+        between = (b"", b"", bytes(4), bytes(3), _SKIPPED, b"\x1f\x8b\x08")
+        parts = [chance.choice((changed, _packed_anew(chance))) for _ in range(chance.randrange(1, 4))]
+        changed = chance.choice(between).join(parts) + chance.choice(between)
+    if chance.random() < 0.8:
+        changed = mutate(changed, chance.choice((PACKED, QCOW2)), most, chance.randrange(1 << 32))
+    return changed[:most]
+
+
+def _packed_anew(chance: random.Random) -> bytes:
+    """Pack some bytes in one of the ways, with one of its options."""
+    raw = b"".join(
+        chance.choice((chance.randbytes(300), bytes(20_000), b"again " * 500))
+        for _ in range(chance.randrange(1, 6))
+    )
+    raw = raw[:510].ljust(510) + b"\x55\xaa" + raw[512 : chance.randrange(512, 60_000)]
+    level, flag = chance.choice((1, 6, 9)), chance.random() < 0.5
+    checks = (lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256)
+    packers: tuple[Callable[[], bytes], ...] = (
+        lambda: gzip.compress(raw, level, mtime=0),
+        lambda: bz2.compress(raw, level),
+        lambda: lzma.compress(raw, check=chance.choice(checks), preset=level // 4),
+        lambda: zstandard.ZstdCompressor(
+            level=level, write_checksum=flag, write_content_size=chance.random() < 0.5
+        ).compress(raw),
+    )
+    return chance.choice(packers)()
 
 
 def _set_field(data: bytearray, chance: random.Random, fields: Fields) -> None:

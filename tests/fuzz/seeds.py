@@ -1,19 +1,23 @@
 """Small sound files to begin with: qcow2 files by qemu-img, and VMDK files with grains as small as can be."""
 
+import gzip
 import io
 import random
 import struct
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.ova_samples import AT_END, DESCRIPTOR, HEADER, archive, manifest, marker, ova, ovf, whole
+from tests.packed_samples import TOOLS, packed, packed_in_parts
 from tests.small_images import qcow2, tool
 
 _SECTOR = 512
 _GRAIN = 4096
 _ENTRIES = 8
+_OVERHEAD = 8
+"""Sectors before the first grain."""
 _SUBCLUSTERS = 16384
 _QCOW2 = {
     "plain": ("-o", "cluster_size=512"),
@@ -86,6 +90,7 @@ def vmdk_files() -> Iterator[tuple[str, bytes]]:
     raw = content(9 << 10) + bytes(59 << 10) + content(9 << 10)
     yield "stream", stream_optimised(raw, with_footer=True)
     yield "stream-no-footer", stream_optimised(raw, with_footer=False)
+    yield "stream-in-front", stream_in_front(raw)
     yield "sparse", sparse(raw)
 
 
@@ -93,7 +98,7 @@ def _head(size: int, *, directory: int, compressed: bool) -> bytes:
     # Bit 2: an entry of 1 stands for a grain of zeroes.
     flags = 0b101 | (1 << 16 | 1 << 17 if compressed else 0)
     fields = (b"KDMV", 3 if compressed else 1, flags, size // _SECTOR, _GRAIN // _SECTOR, 1, 1, _ENTRIES)
-    return whole(HEADER.pack(*fields, 0, directory, 8, 0, b"\n \r\n", int(compressed)))
+    return whole(HEADER.pack(*fields, 0, directory, _OVERHEAD, 0, b"\n \r\n", int(compressed)))
 
 
 class _Tables:
@@ -105,33 +110,55 @@ class _Tables:
     def set(self, guest: int, sector: int) -> None:
         self._entries[guest // _GRAIN] = sector
 
-    def packed(self, at: int) -> tuple[bytes, int]:
+    def packed(self, at: int, *, marked: bool = False) -> tuple[bytes, int]:
         """Give tables and directory as they stand from ``at`` (bytes) on, and the directory's sector."""
         tables, directory = b"", []
         for index in range(0, len(self._entries), _ENTRIES):
             entries = self._entries[index : index + _ENTRIES]
-            directory.append((at + len(tables)) // _SECTOR if any(entries) else 0)
-            tables += whole(struct.pack(f"<{_ENTRIES}I", *entries)) if any(entries) else b""
+            if not any(entries):
+                directory.append(0)
+                continue
+            tables += marker(1, 1) if marked else b""
+            directory.append((at + len(tables)) // _SECTOR)
+            tables += whole(struct.pack(f"<{_ENTRIES}I", *entries))
+        tables += marker(1, 2) if marked else b""
         where = (at + len(tables)) // _SECTOR
         return tables + whole(struct.pack(f"<{len(directory)}I", *directory)), where
 
 
 def stream_optimised(raw: bytes, *, with_footer: bool) -> bytes:
-    """A disk of packed grains."""
+    """A disk of packed grains, with the tables behind them."""
     tables, out = _Tables(len(raw)), io.BytesIO()
-    out.write(_head(len(raw), directory=AT_END, compressed=True) + whole(DESCRIPTOR))
-    for guest in range(0, len(raw), _GRAIN):
-        grain = raw[guest : guest + _GRAIN]
-        if any(grain):
-            tables.set(guest, out.tell() // _SECTOR)
-            packed = zlib.compress(grain.ljust(_GRAIN, b"\0"))
-            out.write(whole(struct.pack("<QI", guest // _SECTOR, len(packed)) + packed))
-    content, directory = tables.packed(out.tell())
+    start = _head(len(raw), directory=AT_END, compressed=True) + DESCRIPTOR
+    out.write(start.ljust(_OVERHEAD * _SECTOR, b"\0"))
+    out.write(_packed_grains(raw, out.tell(), tables))
+    content, directory = tables.packed(out.tell(), marked=True)
     out.write(content)
     head = _head(len(raw), directory=directory, compressed=True)
     if with_footer:
         return out.getvalue() + marker(1, 3) + head + marker(0, 0)
     return head + out.getvalue()[_SECTOR:]
+
+
+def stream_in_front(raw: bytes) -> bytes:
+    """A disk of packed grains behind their tables, as qemu-img writes it."""
+    tables = _Tables(len(raw))
+    grains = _packed_grains(raw, _OVERHEAD * _SECTOR, tables)
+    content, directory = tables.packed(2 * _SECTOR)
+    head = _head(len(raw), directory=directory, compressed=True) + whole(DESCRIPTOR)
+    return (head + content).ljust(_OVERHEAD * _SECTOR, b"\0") + grains + marker(0, 0)
+
+
+def _packed_grains(raw: bytes, at: int, tables: _Tables) -> bytes:
+    """Give them as they stand from ``at`` (bytes) on."""
+    out = io.BytesIO()
+    for guest in range(0, len(raw), _GRAIN):
+        grain = raw[guest : guest + _GRAIN]
+        if any(grain):
+            tables.set(guest, (at + out.tell()) // _SECTOR)
+            packed = zlib.compress(grain.ljust(_GRAIN, b"\0"))
+            out.write(whole(struct.pack("<QI", guest // _SECTOR, len(packed)) + packed))
+    return out.getvalue()
 
 
 def sparse(raw: bytes) -> bytes:
@@ -162,6 +189,28 @@ def ova_files() -> Iterator[tuple[str, bytes]]:
         yield name, _long_names(plain, form)
 
 
+def packed_files() -> Iterator[tuple[str, bytes]]:
+    """Give names and contents; the images have the signature of a boot sector, and no whole last sector."""
+    raw = content(11_000) + bytes(70_000) + content(9000) + b"end"
+    raw = raw[:510] + b"\x55\xaa" + raw[512:]
+    for packing in TOOLS:
+        yield packing, packed(raw, packing)
+        yield f"{packing}-parts", packed_in_parts(raw, packing, 3)
+    yield "gzip-stored", gzip.compress(raw[:3000], 0, mtime=0)
+    yield "gzip-named", _named_gzip(raw)
+    yield "xz-blocks", packed(raw, "xz", "--block-size=8192", "--check=sha256") + bytes(8)
+    yield "xz-x86", packed(raw, "xz", "--x86", "--lzma2=preset=0,dict=4KiB", "--check=none")
+    yield "zstd-no-check", packed(raw, "zstd", "--no-check", "-B4096")
+    skipped = b"\x50\x2a\x4d\x18" + struct.pack("<I", 5) + b"stuff"
+    yield "zstd-skipped", skipped + packed(raw, "zstd") + skipped
+
+
+def _named_gzip(raw: bytes) -> bytes:
+    """All that a header may have (RFC 1952, 2.3): a field of its own, a name, a comment, and a sum."""
+    head = b"\x1f\x8b\x08\x1e" + bytes(4) + b"\x00\x03" + b"\x04\x00abcd" + b"name\0" + b"comment\0"
+    return head + struct.pack("<H", zlib.crc32(head) & 0xFFFF) + gzip.compress(raw, mtime=0)[10:]
+
+
 def _long_names(files: dict[str, bytes], form: int) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=form) as tar:
@@ -172,3 +221,12 @@ def _long_names(files: dict[str, bytes], form: int) -> bytes:
                 info.pax_headers = {"comment": "of a tool", "mtime": "1.5"}
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
+
+
+SEEDS: dict[str, Callable[[Path], Iterator[tuple[str, bytes]]]] = {
+    "qcow2": qcow2_files,
+    "vmdk": lambda _: vmdk_files(),
+    "ova": lambda _: ova_files(),
+    "packed": lambda _: packed_files(),
+}
+"""Names and contents for each reader; what the tools need goes into a folder."""

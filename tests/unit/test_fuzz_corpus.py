@@ -1,6 +1,7 @@
 """What the fuzzer has found to be different from all else, and the sound files that it begins with."""
 
 import signal
+import struct
 from collections.abc import Iterator
 from types import FrameType
 
@@ -9,8 +10,10 @@ import pytest
 from tests.fuzz import seeds
 from tests.fuzz.checks import check
 from tests.fuzz.kept import kept
-from tests.fuzz.mutator import QCOW2, VMDK, mutate, mutate_archive
+from tests.fuzz.mutator import QCOW2, VMDK, mutate, mutate_archive, mutate_packed
+from tests.fuzz.subject import Agreement
 from tests.fuzz.subjects import SUBJECTS
+from tests.fuzz.vmdk_judge import vmdk_agreement
 
 MOST_SECONDS = 60
 
@@ -44,8 +47,7 @@ def test_what_the_fuzzer_found(name: str) -> None:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
     folder = tmp_path_factory.mktemp("seeds")
-    files = {"qcow2": seeds.qcow2_files(folder), "vmdk": seeds.vmdk_files(), "ova": seeds.ova_files()}
-    return {name: dict(found) for name, found in files.items()}
+    return {name: dict(made(folder)) for name, made in seeds.SEEDS.items()}
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -88,6 +90,43 @@ def test_a_reader_that_gives_back_too_much_is_found(
     monkeypatch.setattr("agent.ranges.Ranges.gaps", lambda _ranges, end: iter([(0, end)]))
     with pytest.raises(AssertionError, match="pieces that are read later"):
         check(SUBJECTS["qcow2"], sound["qcow2"]["plain"])
+
+
+@pytest.mark.parametrize(("name", "file"), [("vmdk", "stream"), ("vmdk", "stream-in-front"), ("ova", "pax")])
+def test_a_reader_that_is_wrong_while_the_file_comes_is_found(
+    sound: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch, name: str, file: str
+) -> None:
+    monkeypatch.setattr("agent.images.vmdk.markers.MARKER_BYTES", 1024)
+    with pytest.raises(AssertionError, match=r"while it comes|what came"):
+        check(SUBJECTS[name], sound[name][file])
+
+
+def test_a_vmdk_file_that_says_two_things(sound: dict[str, dict[str, bytes]]) -> None:
+    data = bytearray(sound["vmdk"]["stream"])
+    assert vmdk_agreement(bytes(data)) is Agreement.SAME
+    (directory,) = struct.unpack_from("<Q", data, len(data) - 1024 + 56)
+    (table,) = struct.unpack_from("<I", data, directory * 512)
+    data[table * 512 : table * 512 + 4] = bytes(4)
+    assert vmdk_agreement(bytes(data)) is Agreement.CONTRADICTION
+    assert vmdk_agreement(sound["vmdk"]["sparse"]) is Agreement.WHOLE_ONLY
+
+
+def test_members_that_are_forgotten_are_found(
+    sound: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.images.packed.unpack._goes_on", lambda _packing, _packed: False)
+    for name in ("gzip-parts", "xz-parts", "zstd-parts", "bzip2-parts"):
+        with pytest.raises(AssertionError, match="unpacked to another size"):
+            check(SUBJECTS["packed"], sound["packed"][name])
+
+
+def test_changed_packed_files_are_read_or_refused(sound: dict[str, dict[str, bytes]]) -> None:
+    data = sound["packed"]["zstd"]
+    changed = [mutate_packed(data, 1 << 16, seed) for seed in range(60)]
+    assert changed == [mutate_packed(data, 1 << 16, seed) for seed in range(60)]
+    outcomes = [check(SUBJECTS["packed"], file) for file in changed]
+    assert len({outcome.error.detail for outcome in outcomes if outcome.error is not None}) > 5
+    assert sum(outcome.error is None for outcome in outcomes) > 5
 
 
 def test_a_reader_that_is_wrong_is_found(

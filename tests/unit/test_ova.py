@@ -1,12 +1,17 @@
+import contextlib
 import io
 import random
 import tarfile
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from agent.errors import Refused
+from agent.fetch.stream_spool import Stopped, StreamSpool
+from agent.images.arriving import open_arriving_ova
 from agent.images.errors import BadFormat, UnsafeImage
 from agent.images.ova.archive import Member
 from agent.images.ova.package import disk_in
@@ -101,6 +106,33 @@ def test_names_that_begin_with_the_directory() -> None:
         {"./box.ovf": ovf(), f"./{NAME}": DISK, "./box.mf": manifest({"box.ovf": ovf(), NAME: DISK})}
     )
     assert found(data) == DISK
+
+
+def test_more_than_there_is_room_for_behind_an_archive_without_its_disk() -> None:
+    """Nothing of what follows is the disk's, so nobody waits for it to come."""
+    data = archive({"box.ovf": ovf()}) + bytes(4 << 20)
+    archive_there = threading.Event()
+    passing = PassingArchive()
+    with StreamSpool(1 << 20, passing.feed) as spool:
+
+        def come() -> None:
+            with contextlib.suppress(Stopped):
+                for at in range(0, len(data), 10_000):
+                    spool.append(data[at : at + 10_000])
+            archive_there.set()
+
+        def in_time() -> None:
+            assert time.monotonic() - began < 20, "it waits for ever"
+
+        began = time.monotonic()
+        threading.Thread(target=come, daemon=True).start()
+        try:
+            with pytest.raises(BadFormat) as caught:
+                open_arriving_ova(spool, passing, in_time)
+        finally:
+            passing.stop()
+    assert "the archive has none of that name" in caught.value.detail
+    assert archive_there.wait(10)
 
 
 def test_directories_are_passed_over() -> None:

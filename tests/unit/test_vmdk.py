@@ -125,6 +125,19 @@ def test_looking_at_a_file_that_is_on_its_way(files: dict[str, bytes], form: str
             assert reader.pread(length, offset) == CONTENT[offset : offset + length]
 
 
+def test_entries_for_what_is_beyond_the_end_of_the_disk(files: dict[str, bytes]) -> None:
+    """A table has as many entries as any other, also where the disk ends within what it maps."""
+    data = bytearray(files["streamOptimized"])
+    (directory,) = struct.unpack_from("<Q", data, 56)
+    (table,) = struct.unpack_from("<I", data, directory * 512 + 4 * (SIZE // (GRAIN * 512)))
+    struct.pack_into("<I", data, table * 512 + 511 * 4, 4711)
+    with Spool() as spool:
+        spool.append(bytes(data))
+        header = read_header(spool)
+        assert poured(walk(header, spool), SIZE) == CONTENT
+    assert arriving(bytes(data), window=5 * MIB, chunk=1 << 20) == CONTENT
+
+
 def test_looking_waits_for_no_more_than_it_needs(files: dict[str, bytes]) -> None:
     with StreamSpool(3 * MIB) as spool:
         data = files["with a footer"]
@@ -159,6 +172,21 @@ def test_grains_out_of_order_on_their_way(files: dict[str, bytes]) -> None:
     struct.pack_into("<Q", data, second, sector)
     struct.pack_into("<I", data, second + 8, 3 * GRAIN)
     refused_on_its_way(bytes(data), "has no place on the disk")
+
+
+def test_a_grain_that_is_longer_than_its_marker_says(files: dict[str, bytes]) -> None:
+    data = bytearray(files["with a footer"])
+    (size,) = struct.unpack_from("<I", data, GRAIN + 8)
+    # In the same number of sectors, so that whatever follows is found.
+    shorter = (size + 12 - 1) // 512 * 512 - 12 + 1
+    assert shorter < size - 8
+    struct.pack_into("<I", data, GRAIN + 8, shorter)
+    refused_on_its_way(bytes(data), "a grain can not be unpacked")
+    with Spool() as spool:
+        spool.append(bytes(data))
+        header = read_header(spool)
+        with pytest.raises(BadFormat, match="a grain can not be unpacked"):
+            poured(walk(header, spool), SIZE)
 
 
 def test_markers_that_can_not_be(files: dict[str, bytes]) -> None:

@@ -39,6 +39,9 @@ class PassingArchive:
         self._sums: dict[str, dict[str, str]] = {}
         self._current: _Passing | None = None
         self._disk: Member | None = None
+        # Set when the disk has begun, or none will. What follows an archive without its disk is not
+        # waited for: it may be more than there is room for, and then would never come.
+        self._decided = threading.Event()
         self.passed = 0
         """What stands before this byte of the archive is not of the disk."""
         self._thread = threading.Thread(target=self._work, name="archive", daemon=True)
@@ -59,12 +62,11 @@ class PassingArchive:
 
         Raises what is wrong with the archive, and what ``look_around`` raises.
         """
-        while self._disk is None:
-            self._raise_error()
+        while not self._decided.is_set():
             look_around()
-            self._thread.join(_POLL)
-            if not self._thread.is_alive() and self._disk is None:
-                raise self._why_no_disk()
+            self._decided.wait(_POLL)
+        if self._disk is None:
+            raise self._why_no_disk()
         return self._disk
 
     def _why_no_disk(self) -> ExplainedError:
@@ -106,6 +108,7 @@ class PassingArchive:
     def _work(self) -> None:
         try:
             self._look()
+            self._decided.set()
             while self._next() is not None:
                 pass
         except TARFILE_RAISES as error:
@@ -113,6 +116,8 @@ class PassingArchive:
             self._error.__cause__ = error
         except BaseException as error:
             self._error = error
+        finally:
+            self._decided.set()
 
     def _next(self) -> bytes | None:
         while not self._stopped and not self._all_seen:
@@ -140,6 +145,7 @@ class PassingArchive:
         self._current = _Passing(member, self._kinds(member))
         if self._disk is None and member.name == self._wanted_so_far():
             self._disk = member
+            self._decided.set()
 
     def _pass(self, data: bytes, at: int) -> None:
         if self._disk is None:

@@ -7,6 +7,7 @@ are found by the tables, too, and their markers have to agree.
 import struct
 import sys
 from array import array
+from collections.abc import Iterator
 
 from agent.images.errors import cut_short
 from agent.images.extent import Extent
@@ -38,10 +39,7 @@ def read_table(header: VmdkHeader, file: ByteReader, sector: int, start: int) ->
     They are in the order of the disk, and within the file. Raises BadFormat.
     """
     extents = []
-    entries = _words(file, sector * SECTOR, header.entries_per_table)
-    for guest, entry in zip(range(start, header.capacity, header.grain_size), entries, strict=False):
-        if entry <= _ZEROED:
-            continue
+    for guest, entry in _grains(header, file, sector, start):
         length = min(header.grain_size, header.capacity - guest)
         packed = _packed_length(header, file, entry * SECTOR, guest) if header.is_compressed else 0
         extent = Extent(entry * SECTOR, guest, length, packed)
@@ -64,12 +62,24 @@ def survey(header: VmdkHeader, file: ByteReader) -> int:
 
 def count_grains(header: VmdkHeader, file: ByteReader) -> int:
     """Give how many grains all tables name. Raises BadFormat."""
+    tables = enumerate(read_directory(header, file))
     return sum(
-        entry > _ZEROED
-        for sector in read_directory(header, file)
+        1
+        for index, sector in tables
         if sector
-        for entry in _words(file, sector * SECTOR, header.entries_per_table)
+        for _ in _grains(header, file, sector, index * header.table_span)
     )
+
+
+def _grains(header: VmdkHeader, file: ByteReader, sector: int, start: int) -> Iterator[tuple[int, int]]:
+    """Yield where each grain of a table belongs (bytes) and where it stands (sectors).
+
+    Entries for what is beyond the end of the disk say nothing.
+    """
+    entries = _words(file, sector * SECTOR, header.entries_per_table)
+    for guest, entry in zip(range(start, header.capacity, header.grain_size), entries, strict=False):
+        if entry > _ZEROED:
+            yield guest, entry
 
 
 def _packed_length(header: VmdkHeader, file: ByteReader, offset: int, guest: int) -> int:

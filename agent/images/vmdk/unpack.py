@@ -4,6 +4,9 @@ from agent.images.batch import Unpack
 from agent.images.errors import PUBLISH_AGAIN, BadFormat
 from agent.images.vmdk.header import MARKER_BYTES, VmdkHeader
 
+_LENGTH = slice(8, MARKER_BYTES)
+"""Where a marker tells how many packed bytes follow it."""
+
 
 def unpacker(header: VmdkHeader) -> Unpack:
     """Give what unpacks the grains of a file; it is for one thread."""
@@ -14,9 +17,11 @@ def unpacker(header: VmdkHeader) -> Unpack:
 
     def unpack(packed: memoryview) -> tuple[bytes, int]:
         reader = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_ZLIB)
+        # What comes is taken by whole sectors; what is behind the end of the grain is not of it.
+        length = int.from_bytes(packed[_LENGTH], "little")
         try:
             # Never more than a grain, whatever the bytes would unpack to.
-            data = reader.decompress(packed[MARKER_BYTES:], header.grain_size)
+            data = reader.decompress(packed[MARKER_BYTES : MARKER_BYTES + length], header.grain_size)
         except (igzip_lib.IsalError, EOFError) as error:  # type: ignore[misc]  # the stub calls it a value
             raise _damaged() from error
         if not data or len(data) not in lengths:
