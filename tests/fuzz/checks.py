@@ -249,7 +249,7 @@ def _compare(agreement: Agreement, whole: Outcome, came: Outcome, had_room: bool
         assert whole.disk is None or isinstance(came.error, Refused), (
             f"refused for something else: {came.error}"
         )
-    elif agreement is Agreement.SAME:
+    elif agreement is Agreement.SAME or came.disk is not None:
         _require_same(whole, came)
 
 

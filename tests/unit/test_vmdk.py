@@ -21,7 +21,7 @@ from agent.images.vmdk.arriving import arriving_pieces, arriving_reader
 from agent.images.vmdk.header import read_first_header, read_header
 from agent.images.vmdk.markers import read_markers
 from agent.images.vmdk.reader import vmdk_reader
-from agent.images.vmdk.tables import survey
+from agent.images.vmdk.tables import read_directory, survey
 from agent.images.vmdk.walk import walk
 from tests.ova_samples import DESCRIPTOR, GRAIN, marker, stream_optimised, vmdk
 from tests.small_images import MIB, sparse_pattern, tool
@@ -194,6 +194,53 @@ def test_markers_that_can_not_be(files: dict[str, bytes]) -> None:
     table = data.index(marker(4, 1))
     refused_on_its_way(data[:table] + marker(4, 7) + data[table + 512 :], "a marker of the kind 7")
     refused_on_its_way(data[:table] + marker(1 << 50, 1) + data[table + 512 :], "a marker of the kind 1")
+
+
+def test_tables_that_do_not_name_the_grains_that_came(files: dict[str, bytes]) -> None:
+    """They are two disks: one for who has the whole file, and one for who reads it on the way."""
+    for form in ("streamOptimized", "with a footer"):
+        data = bytearray(files[form])
+        with Spool() as spool:
+            spool.append(bytes(data))
+            header = read_header(spool)
+            table = read_directory(header, spool)[0] * 512
+        entries = struct.unpack_from("<512I", data, table)
+        named = next(index for index, entry in enumerate(entries) if entry > 1)
+        for entry in (0, 1, entries[named] + 1):
+            struct.pack_into("<I", data, table + 4 * named, entry)
+            refused_on_its_way(bytes(data), "its tables do not name the grains that are in it")
+
+
+def test_a_footer_that_does_not_fit(files: dict[str, bytes]) -> None:
+    whole = files["with a footer"]
+    footer = len(whole) - 1024
+    for offset, value in ((12, SIZE // 512 + 128), (20, 64), (44, 256)):
+        data = bytearray(whole)
+        struct.pack_into("<I", data, footer + offset, value)
+        refused_on_its_way(bytes(data), "its footer does not fit its header")
+    refused_on_its_way(whole + bytes(512), "its footer does not fit its header")
+    data = bytearray(whole)
+    (directory,) = struct.unpack_from("<Q", data, footer + 56)
+    struct.pack_into("<Q", data, footer + 56, directory + 1)
+    refused_on_its_way(bytes(data), "its footer does not say where its tables are")
+    refused_on_its_way(whole[: footer - 512] + marker(0, 0), "its footer does not say where its tables are")
+
+
+def test_directories_that_can_not_be(files: dict[str, bytes]) -> None:
+    whole = files["with a footer"]
+    (directory,) = struct.unpack_from("<Q", whole, len(whole) - 1024 + 56)
+    tables = list(struct.unpack_from("<2I", whole, directory * 512))
+    for changed, why in (
+        ([tables[0] + 1, tables[1]], "there is no grain table in sector"),
+        ([tables[0], tables[0]], "names one grain table for two places"),
+        ([0, tables[1]], "its tables do not name the grains"),
+    ):
+        data = bytearray(whole)
+        struct.pack_into("<2I", data, directory * 512, *changed)
+        refused_on_its_way(bytes(data), why)
+    more = whole.index(marker(4, 1))
+    table = whole[more : more + 5 * 512]
+    refused_on_its_way(whole[:more] + table * 3 + whole[more:], "more grain tables than its disk needs")
 
 
 def test_a_file_on_its_way_that_was_cut_short(files: dict[str, bytes]) -> None:

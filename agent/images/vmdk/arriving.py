@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from agent.images.batch import Batch
-from agent.images.errors import cut_short
 from agent.images.extent import Extent
 from agent.images.extent_reader import ExtentReader, Layout
 from agent.images.pieces import MOST_BYTES, Incoming, Piece, ZeroPiece
+from agent.images.vmdk.agreement import Agreement
 from agent.images.vmdk.header import FILE, VmdkHeader
 from agent.images.vmdk.markers import Passed, read_markers
-from agent.images.vmdk.tables import count_grains
 from agent.images.vmdk.unpack import unpacker
 
 _LOOKED_UP_TOGETHER = 64
@@ -20,17 +19,18 @@ _LOOKED_UP_TOGETHER = 64
 
 def arriving_pieces(header: VmdkHeader, file: Incoming) -> Iterator[Piece]:
     """Yield all of the disk, each byte once. Raises BadFormat, and what reading the file raises."""
-    guest, length, grains = 0, 0, 0
-    expected = None if header.tables_come_last else count_grains(header, file)
+    guest, length = 0, 0
+    agreement = Agreement(header, file)
     together: list[Extent] = []
     for found in read_markers(header, file):
         if isinstance(found, Passed):
+            agreement.passed(found)
             file.release(found.start, file.come(found.end))
             continue
         if found.guest > guest:
             yield ZeroPiece(guest, found.guest - guest)
         guest = found.guest + found.length
-        grains += 1
+        agreement.grain(found)
         if together and (length >= MOST_BYTES or found.host != together[-1].host_end):
             yield Batch(file, together, partial(unpacker, header), kind=FILE)
             together, length = [], 0
@@ -38,8 +38,7 @@ def arriving_pieces(header: VmdkHeader, file: Incoming) -> Iterator[Piece]:
         length += found.length
     if together:
         yield Batch(file, together, partial(unpacker, header), kind=FILE)
-    if expected not in (None, grains):
-        raise cut_short(FILE, file.size)
+    agreement.check()
     if guest < header.capacity:
         yield ZeroPiece(guest, header.capacity - guest)
 

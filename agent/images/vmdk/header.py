@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 from agent.images.errors import CONVERT, BadFormat, UnsafeImage, cut_short
+from agent.images.pieces import Incoming
 from partitioning.byte_access import ByteReader
 
 SECTOR = 512
@@ -92,6 +93,23 @@ def read_first_header(file: ByteReader) -> VmdkHeader:
     fields = _Fields(_read(file, 0))
     _refuse_parent(file, fields)
     return _header(fields)
+
+
+def require_footer(header: VmdkHeader, file: Incoming, start: int) -> int:
+    """Give where the footer at ``start`` says that the grain directory is (sectors).
+
+    Raises BadFormat where it is of another disk, or not the last but for the end's marker.
+    """
+    footer = _header(_Fields(_read(file, start)))
+    if _geometry(footer) != _geometry(header) or file.come(start + _FOOTER_FROM_END + 1) != (
+        start + _FOOTER_FROM_END
+    ):
+        raise damaged("its footer does not fit its header")
+    return footer.directory // SECTOR
+
+
+def _geometry(header: VmdkHeader) -> tuple[int, ...]:
+    return header.capacity, header.grain_size, header.entries_per_table, header.is_compressed
 
 
 def _header(fields: "_Fields") -> VmdkHeader:

@@ -1,7 +1,7 @@
 """The grains of a stream-optimised VMDK file by their markers, in the order in which they come.
 
 Source: VMware's "Virtual Disk Format 1.1", "Stream-Optimized Compressed Sparse Extents". The tables, which
-say the same, stand behind the grains, and so come too late.
+have to say the same (agreement.py), mostly stand behind the grains, and so come too late.
 """
 
 import struct
@@ -19,7 +19,9 @@ _MOST_METADATA = 1 << 30
 """Bytes of a table or the directory; the disk of 8 EiB that has such is none."""
 
 
-class _Kind(IntEnum):
+class Kind(IntEnum):
+    """What a marker without data of its own stands before."""
+
     END = 0
     TABLE = 1
     DIRECTORY = 2
@@ -32,6 +34,8 @@ class Passed:
 
     start: int
     end: int
+    kind: Kind | None = None
+    """What it is; None for all that stands before the first marker."""
 
 
 def read_markers(header: VmdkHeader, file: Incoming) -> Iterator[Extent | Passed]:
@@ -52,10 +56,10 @@ def read_markers(header: VmdkHeader, file: Incoming) -> Iterator[Extent | Passed
             yield extent
             at = extent.host_end
             continue
-        if kind == _Kind.END:
+        if kind == Kind.END:
             return
         end = at + SECTOR + _metadata_bytes(int(value), int(kind))
-        yield Passed(at, end)
+        yield Passed(at, end, Kind(kind))
         at = end
     if header.tables_come_last:
         raise cut_short(FILE, file.size)
@@ -80,6 +84,6 @@ def _grain(header: VmdkHeader, at: int, sector: int, size: int) -> Extent:
 
 def _metadata_bytes(sectors: int, kind: int) -> int:
     length = sectors * SECTOR
-    if kind not in (_Kind.TABLE, _Kind.DIRECTORY, _Kind.FOOTER) or length > _MOST_METADATA:
+    if kind not in (Kind.TABLE, Kind.DIRECTORY, Kind.FOOTER) or length > _MOST_METADATA:
         raise damaged(f"it has a marker of the kind {kind} for {sectors} sectors")
     return length

@@ -23,14 +23,24 @@ _ZEROED = 1
 
 def read_directory(header: VmdkHeader, file: ByteReader) -> "array[int]":
     """Give where each table is (sectors; zero for none), in the order of the disk. Raises BadFormat."""
+    tables = read_words(file, header.directory, table_count(header))
+    require_tables_once(tables)
+    return tables
+
+
+def table_count(header: VmdkHeader) -> int:
+    """Give how many tables the disk needs. Raises BadFormat."""
     count = -(-header.capacity // header.table_span)
     if count > _MOST_TABLES:
         raise damaged(f"it needs {count} grain tables")
-    tables = _words(file, header.directory, count)
+    return count
+
+
+def require_tables_once(tables: "array[int]") -> None:
+    """Raise BadFormat where a directory names a table twice."""
     named = [sector for sector in tables if sector]
     if len(named) != len(set(named)):
         raise damaged("it names one grain table for two places of the disk")
-    return tables
 
 
 def read_table(header: VmdkHeader, file: ByteReader, sector: int, start: int) -> list[Extent]:
@@ -60,15 +70,11 @@ def survey(header: VmdkHeader, file: ByteReader) -> int:
     )
 
 
-def count_grains(header: VmdkHeader, file: ByteReader) -> int:
-    """Give how many grains all tables name. Raises BadFormat."""
-    tables = enumerate(read_directory(header, file))
-    return sum(
-        1
-        for index, sector in tables
-        if sector
-        for _ in _grains(header, file, sector, index * header.table_span)
-    )
+def listed_grains(header: VmdkHeader, file: ByteReader) -> Iterator[tuple[int, int]]:
+    """Yield where each grain belongs (bytes) and stands (sectors), as the tables say. Raises BadFormat."""
+    for index, sector in enumerate(read_directory(header, file)):
+        if sector:
+            yield from _grains(header, file, sector, index * header.table_span)
 
 
 def _grains(header: VmdkHeader, file: ByteReader, sector: int, start: int) -> Iterator[tuple[int, int]]:
@@ -76,7 +82,7 @@ def _grains(header: VmdkHeader, file: ByteReader, sector: int, start: int) -> It
 
     Entries for what is beyond the end of the disk say nothing.
     """
-    entries = _words(file, sector * SECTOR, header.entries_per_table)
+    entries = read_words(file, sector * SECTOR, header.entries_per_table)
     for guest, entry in zip(range(start, header.capacity, header.grain_size), entries, strict=False):
         if entry > _ZEROED:
             yield guest, entry
@@ -92,7 +98,8 @@ def _packed_length(header: VmdkHeader, file: ByteReader, offset: int, guest: int
     return MARKER_BYTES + int(length)
 
 
-def _words(file: ByteReader, offset: int, count: int) -> "array[int]":
+def read_words(file: ByteReader, offset: int, count: int) -> "array[int]":
+    """Read ``count`` entries of a table or the directory. Raises BadFormat."""
     try:
         words = array("I", file.pread(count * 4, offset))
     except EOFError as error:
