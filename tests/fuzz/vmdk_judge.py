@@ -17,6 +17,7 @@ _FLAGS, _CAPACITY, _GRAIN, _ENTRIES, _DIRECTORY, _OVERHEAD = 2, 3, 4, 7, 9, 10
 _SAME = (0, 1, _FLAGS, _CAPACITY, _GRAIN, _ENTRIES, 12, 13)
 """What a footer repeats; with the magic, the version, the line ends and the compression."""
 _METADATA = (1, 2, 3)
+_A_GRAIN = 0
 _MOST_METADATA = 1 << 21
 _ZEROED = 1
 
@@ -32,6 +33,7 @@ def vmdk_agreement(disk: bytes) -> Agreement:
         tables = head if head[_DIRECTORY] != AT_END else _footer(disk, head)
         pairs = zip_longest(_by_markers(disk, head), _by_tables(disk, tables))
         agree = all(marked == listed for marked, listed in pairs)
+        agree = agree and (head[_DIRECTORY] != AT_END or _are_marked(disk, head, tables))
     except (struct.error, ValueError, ArithmeticError):
         agree = False
     return Agreement.SAME if agree else Agreement.CONTRADICTION
@@ -68,15 +70,37 @@ def _words(disk: bytes, sector: int, count: int) -> tuple[int, ...]:
 
 def _by_markers(disk: bytes, head: _Fields) -> Iterator[tuple[int, int]]:
     """Yield the same in the order in which they come."""
+    return ((value, at) for kind, value, at in _markers(disk, head) if kind == _A_GRAIN)
+
+
+def _are_marked(disk: bytes, head: _Fields, footer: _Fields) -> bool:
+    """Whether tables, directory and footer stand behind markers that say so, and only they do."""
+    found: dict[int, list[int]] = {kind: [] for kind in (_A_GRAIN, *_METADATA)}
+    for kind, _, at in _markers(disk, head):
+        found[kind].append(at + 1)
+    tables, directories, footers = (found[kind] for kind in _METADATA)
+    count = -(-head[_CAPACITY] // (head[_GRAIN] * head[_ENTRIES]))
+    named = {sector for sector in _words(disk, footer[_DIRECTORY], count) if sector}
+    return (
+        footers == [len(disk) // SECTOR - 2]
+        and directories[-1:] == [footer[_DIRECTORY]]
+        and named <= set(tables)
+        and len(tables) <= count
+    )
+
+
+def _markers(disk: bytes, head: _Fields) -> Iterator[tuple[int, int, int]]:
+    """Yield what each marker says, and where it stands (sectors)."""
     at = head[_OVERHEAD]
     while at * SECTOR < len(disk):
         value, size, kind = _MARKER.unpack_from(disk, at * SECTOR)
         if size:
-            yield value, at
+            yield _A_GRAIN, value, at
             at += -(-(_MARKER.size - 4 + size) // SECTOR)
         elif kind == 0:
             return
         elif kind in _METADATA and value <= _MOST_METADATA:
+            yield kind, value, at
             at += 1 + value
         else:
             raise ValueError("a marker of another kind")
