@@ -5,9 +5,10 @@ from http import HTTPStatus
 
 from agent.effort import Effort, Limit
 from agent.fetch.asking import Reply
+from agent.fetch.beginning import Beginning
 from agent.fetch.broken import Broken
 from agent.fetch.digest import Digest
-from agent.fetch.downloaded import FIRST_BYTES, Downloaded
+from agent.fetch.downloaded import Downloaded
 from agent.fetch.errors import ChecksumMismatch, FetchFailed
 from agent.fetch.headers import Identity, content_length, content_range, identity
 from agent.fetch.listener import FetchListener
@@ -18,6 +19,7 @@ from agent.fetch.retry import Patience, RetryPolicy, SpeedGuard
 from agent.fetch.source import Source
 from agent.fetch.spool import Spool
 from agent.fetch.turns import Turn, Turns
+from partitioning.errors import ExplainedError
 
 _PROGRESS_INTERVAL = 0.1
 _UNKNOWN = Identity(etag=None, last_modified=None, total=None)
@@ -46,7 +48,7 @@ class Transfer:
         self._budget = budget
         self._policy = policy
         self._listener = listener
-        self._on_first_bytes = on_first_bytes
+        self._beginning = Beginning(on_first_bytes)
         self._effort = effort
         self._patience = Patience(policy)
         self._attempts = 0
@@ -60,6 +62,8 @@ class Transfer:
         self._from_start = False
         self._repeated: Repeated | None = None
         self._announced: int | None = None
+        self._origin = source
+        self._wrong: ExplainedError | None = None
         self._start_over()
 
     def run(self) -> Downloaded:
@@ -67,7 +71,7 @@ class Transfer:
         try:
             self._until_whole()
         except Broken as broken:
-            raise self._failed(broken) from None
+            raise self._wrong or self._failed(broken) from None
         finally:
             self._turns.close()
         self._spool.finish()
@@ -91,15 +95,15 @@ class Transfer:
     def _attempt(self) -> None:
         self._attempts += 1
         with self._turns.ask(self._conditions()) as answer:
-            answer.check(part=self._spool.arrived > 0)
+            answer.check(part=self._come > 0)
             self._begin(answer)
             self._receive(answer)
 
     def _conditions(self) -> dict[str, str]:
         """Return the headers that ask for the rest only (RFC 9110 sections 13.1.5 and 14.2)."""
-        if not self._spool.arrived or self._from_start:
+        if not self._come or self._from_start:
             return {}
-        conditions = {"Range": f"bytes={self._spool.arrived}-"}
+        conditions = {"Range": f"bytes={self._come}-"}
         if self._identity.validator:
             conditions["If-Range"] = self._identity.validator
         return conditions
@@ -111,19 +115,23 @@ class Transfer:
             self._take_from_start(answer)
         if self._identity.total is not None:
             # First: what is too large for the disk as well is not helped by more memory.
-            self._listener.progress(self._spool.arrived, self._identity.total)
+            self._listener.progress(self._come, self._identity.total)
             self._budget.require(self._identity.total - self._spool.arrived)
-            self._announce(self._identity.total)
+            self._require_announced(self._identity.total)
 
-    def _announce(self, total: int) -> None:
+    def _require_announced(self, total: int) -> None:
         if not self._spool.can_start_again and self._announced not in (None, total):
             raise changed_and_used()
-        self._announced = total
-        self._spool.announce(total)
+
+    def _announce(self) -> None:
+        total = self._identity.total
+        if total not in (None, self._announced):
+            self._announced = total
+            self._spool.announce(total)
 
     def _continue_at(self, answer: Reply) -> None:
         coming = content_range(answer.headers)
-        if coming is None or coming.first != self._spool.arrived:
+        if coming is None or coming.first != self._come:
             raise Broken("The server sent another part than the one asked for.", start_over=True)
         if self._elsewhere:
             self._require_agreement(identity(answer.headers, total=coming.total))
@@ -133,25 +141,36 @@ class Transfer:
         file = identity(answer.headers, total=coming.total)
         if file.contradicts(self._identity):
             raise Broken("The image changed on the server while it was downloaded.", start_over=True)
-        self._mixed |= self._spool.arrived > 0 and self._identity.validator is None
+        self._mixed |= self._come > 0 and self._identity.validator is None
         self._identity = self._identity.completed_by(file)
 
     def _require_agreement(self, there: Identity) -> None:
-        """Make sure that a place has the file of which another place has sent the beginning.
-
-        With a sum to check, the length has to agree; without one, the ETag as well.
-        """
-        known = self._identity
-        if there.total != known.total or (known.etag is not None and there.etag != known.etag):
-            raise Broken("It has another version of the image.", final=True)
+        """Make sure that a place may have the file that another has begun to send; the sum decides."""
+        if there.total != self._identity.total:
+            raise _another_version()
         self._elsewhere = False
 
+    def _require_same(self, there: Identity) -> None:
+        """Make sure, as far as can be done without a sum, that what was used goes on with the same file.
+
+        Besides, what has come has to come a second time, see ``Repeated``.
+        """
+        known = self._identity
+        is_other_place = self._turns.source != self._origin
+        if is_other_place and (known.etag is None or (there.etag, there.total) != (known.etag, known.total)):
+            raise _another_version()
+
     def _take_from_start(self, answer: Reply) -> None:
-        if self._spool.arrived:
+        found = identity(answer.headers, total=content_length(answer.headers))
+        if self._come:
+            if not self._spool.can_start_again and self._digest.expected is None:
+                self._require_same(found)
             if not self._from_start:
                 self._listener.note("the server sends the image from the beginning; starting again")
             self._start_over()
-        self._identity = identity(answer.headers, total=content_length(answer.headers))
+        else:
+            self._origin = self._turns.source
+        self._identity = found
         encoding = answer.headers.get("Content-Encoding", "identity").lower()
         if encoding != "identity":
             self._listener.note("the server calls the image encoded; it is taken as it is stored")
@@ -166,13 +185,13 @@ class Transfer:
         if self._spool.arrived and not self._spool.can_start_again:
             # What is there may have been used: the same has to come again, and is passed over.
             self._from_start = True
-            self._repeated = Repeated(self._spool.arrived, self._digest)
+            self._repeated = Repeated(self._come, self._digest)
             return
         self._identity = _UNKNOWN
+        self._announced = None
         self._spool.truncate(0)
         self._digest.reset()
-        self._first = bytearray()
-        self._first_seen = False
+        self._beginning.forget()
 
     def _receive(self, answer: Reply) -> None:
         guard = SpeedGuard(self._policy, self._held)
@@ -180,43 +199,69 @@ class Transfer:
             guard.pause(self._take(piece))
             self._most = max(self._most, self._held)
             self._patience.received(self._held)
-            self._show_first_bytes(enough=FIRST_BYTES)
             self._report()
             guard.check(self._held)
         self._check_complete()
-        self._show_first_bytes(enough=1)
+        self._keep(self._looked_at(self._beginning.end))
         self._report(last=True)
 
     def _read(self, answer: Reply) -> bytes:
+        if self._turns.source.is_file:
+            return answer.read()
         with self._effort.spent(Limit.NETWORK):
             return answer.read()
 
     @property
     def _held(self) -> int:
         """How many bytes have come, counted from the beginning where they come a second time."""
-        return self._repeated.seen if self._repeated else self._spool.arrived
+        return self._repeated.seen if self._repeated else self._come
+
+    @property
+    def _come(self) -> int:
+        """How many bytes are there, those that nobody has got yet among them."""
+        return self._spool.arrived + self._beginning.held
 
     def _take(self, piece: bytes) -> float:
         """Keep the next bytes, or compare them; give for how many seconds there was no room."""
+        if (total := self._length) is not None and self._held + len(piece) > total:
+            raise Broken(f"More came than the {total} bytes that there should be.", start_over=True)
         if self._repeated is not None:
             piece = self._repeated.rest_of(piece)
             if self._repeated.is_left:
                 return 0.0
             self._repeated, self._from_start = None, False
+        return self._keep(self._looked_at(lambda: self._beginning.add(piece)))
+
+    def _looked_at(self, take: Callable[[], bytes]) -> bytes:
+        """Give what is free; where the beginning is not right, it is looked for elsewhere."""
+        try:
+            return take()
+        except ExplainedError as wrong:
+            self._try_elsewhere(wrong, f"can not be used: {wrong.detail}")
+            raise
+
+    def _keep(self, piece: bytes) -> float:
+        if not piece:
+            return 0.0
+        self._announce()
         self._budget.take(len(piece))
         with self._effort.spent(Limit.PROCESSOR):
             self._digest.update(piece)
-        self._first += piece[: FIRST_BYTES - len(self._first)]
         return self._spool.append(piece)
 
+    @property
+    def _length(self) -> int | None:
+        """How long the file is, as far as anybody has said."""
+        if self._identity.total is None and not self._spool.can_start_again:
+            return self._announced  # an answer that does not say it does not take back what another has said
+        return self._identity.total
+
     def _check_complete(self) -> None:
-        held, total = self._held, self._identity.total
-        if total is None and not self._spool.can_start_again:
-            total = self._announced  # an answer that does not say it does not take back what another has said
+        held, total = self._held, self._length
         if self._repeated is not None:
             raise Broken(f"The connection ended after {held} bytes, and more had come before.")
         if total is not None and held != total:
-            raise Broken(f"The connection ended after {held} of {total} bytes.", start_over=held > total)
+            raise Broken(f"The connection ended after {held} of {total} bytes.")
         if held == 0:
             raise Broken(
                 "The server answered with an empty file.",
@@ -227,9 +272,9 @@ class Transfer:
     def _verify(self) -> None:
         try:
             self._digest.verify()
-        except ChecksumMismatch:
-            if not self._mixed or self._started_over_for_sum:
-                self._try_sum_elsewhere()
+        except ChecksumMismatch as wrong:
+            if not self._mixed or self._started_over_for_sum or not self._spool.can_start_again:
+                self._try_elsewhere(wrong, "has another sum")
                 raise
         else:
             return
@@ -237,21 +282,18 @@ class Transfer:
         self._started_over_for_sum = True
         raise Broken("The sum of the parts is wrong.", start_over=True)
 
-    def _try_sum_elsewhere(self) -> None:
-        if self._turns.has_others and self._spool.can_start_again:
-            self._listener.note(f"the file from {public_url(self._turns.source.url)} has another sum")
-            raise Broken("The sum of its file is wrong.", start_over=True, final=True)
-
-    def _show_first_bytes(self, *, enough: int) -> None:
-        if not self._first_seen and len(self._first) >= enough:
-            self._first_seen = True
-            self._on_first_bytes(bytes(self._first))
+    def _try_elsewhere(self, wrong: ExplainedError, what: str) -> None:
+        """Go on elsewhere, if that can be done, where the file of a place is another one."""
+        if self._turns.has_others and (self._spool.can_start_again or not self._spool.arrived):
+            self._wrong = self._wrong or wrong
+            self._listener.note(f"the file from {public_url(self._turns.source.url)} {what.rstrip('.')}")
+            raise Broken("Its file is another one.", start_over=True, final=True) from wrong
 
     def _report(self, *, last: bool = False) -> None:
         now = self._policy.clock()
         if last or now - self._reported >= _PROGRESS_INTERVAL:
             self._reported = now
-            self._listener.progress(self._spool.arrived, self._identity.total)
+            self._listener.progress(self._come, self._identity.total)
 
     def _wait_for_retry(self, broken: Broken) -> None:
         """Get ready for another attempt, or raise ``broken`` when it is not worth one."""
@@ -265,10 +307,10 @@ class Transfer:
         delay = self._patience.wait(broken)
         if delay is None:
             raise broken
-        at = f" at {_amount(self._spool.arrived)}" if self._spool.arrived else ""
+        at = f" at {_amount(self._come)}" if self._come else ""
         if broken.start_over or not self._can_resume():
             self._start_over()
-        how = "resuming" if self._spool.arrived else "starting again"
+        how = "resuming" if self._come else "starting again"
         count = f"{self._patience.retry} of {self._policy.retries}"
         self._listener.note(f"{broken.reason.rstrip('.')}{at}; {how} in {delay:.0f} s ({count})")
         self._policy.sleep(delay)
@@ -290,12 +332,13 @@ class Transfer:
     def _can_go_on_elsewhere(self) -> bool:
         """Tell whether the rest may come from another place, and note what has to agree for it."""
         known = self._identity
-        if not self._spool.arrived or self._from_start or known.total is None:
+        if not self._come or self._from_start or known.total is None:
             return False
-        if self._digest.expected is not None:
-            self._identity = Identity(etag=None, last_modified=None, total=known.total)
-        elif known.etag is None or known.validator != known.etag:
+        # Without a sum a part of another file would not be found out: two places give out their ETags each
+        # for itself, and equal ones mean nothing (RFC 9110, section 8.8.3).
+        if self._digest.expected is None:
             return False
+        self._identity = Identity(etag=None, last_modified=None, total=known.total)
         self._elsewhere = True
         return True
 
@@ -304,7 +347,7 @@ class Transfer:
         return self._identity.validator is not None or self._digest.expected is not None
 
     def _failed(self, broken: Broken) -> FetchFailed:
-        so_far = f" {_amount(self._spool.arrived)} had come." if self._spool.arrived else ""
+        so_far = f" {_amount(self._come)} had come." if self._come else ""
         url = public_url(self._source.url)
         others = [f"{place}: {reason}" for place, reason in self._reasons.items() if place != url]
         reason = " ".join([self._reasons.get(url, broken.reason) + so_far, *others])
@@ -315,6 +358,10 @@ class Transfer:
             status=broken.status,
             attempts=self._attempts,
         )
+
+
+def _another_version() -> Broken:
+    return Broken("It has another version of the image.", final=True)
 
 
 def _amount(size: int) -> str:

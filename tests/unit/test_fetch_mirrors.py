@@ -1,7 +1,7 @@
 """Several places for one file: which is asked when, and what has to agree to go on at another."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,7 +11,8 @@ from agent.fetch.digest import Checksum, ChecksumKind, Digest
 from agent.fetch.errors import ChecksumMismatch, FetchFailed
 from agent.fetch.source import Source
 from agent.fetch.stream_spool import StreamSpool
-from tests.misbehaving_server import Act, MisbehavingServer, Serve
+from agent.images.errors import BadFormat
+from tests.misbehaving_server import Act, Client, MisbehavingServer, Serve, head
 from tests.unit.test_fetch_common import BODY, OTHER, QUICK, Fetched, fetch
 
 CUT = 100_000
@@ -87,31 +88,17 @@ def test_a_broken_body_goes_on_at_the_same_place(servers: list[MisbehavingServer
     assert [len(asked(server)) for server in servers[:2]] == [2, 0]
 
 
-def test_the_rest_comes_from_a_mirror_with_the_same_tag(servers: list[MisbehavingServer]) -> None:
-    got(servers, [replace(TAGGED, cut_after=CUT), BUSY], [TAGGED])
-    assert asked(servers[1]) == [f"bytes={CUT}-"]
-    assert servers[1].seen("/image")[0].headers["If-Range"] == '"a"'
-
-
 def test_the_rest_comes_from_a_mirror_where_a_sum_decides(servers: list[MisbehavingServer]) -> None:
     got(servers, [replace(TAGGED, cut_after=CUT), BUSY], [replace(TAGGED, etag='"other"')], digest=SUM)
     assert asked(servers[1]) == [f"bytes={CUT}-"]
     assert servers[1].seen("/image")[0].headers["If-Range"] is None
 
 
-@pytest.mark.parametrize("tag", [None, 'W/"a"', '"b"'])
-def test_without_a_sum_and_a_tag_it_begins_anew(servers: list[MisbehavingServer], tag: str | None) -> None:
-    got(servers, [replace(TAGGED, etag=tag, cut_after=CUT), BUSY], [TAGGED])
-    # With another tag the mirror itself sends all of the file.
-    assert asked(servers[1]) == [f"bytes={CUT}-" if tag == '"b"' else None]
-
-
-def test_a_mirror_that_ignores_the_condition(servers: list[MisbehavingServer]) -> None:
-    """It sends a part of another version; the place that has the right one is asked again."""
-    broken, wrong = replace(TAGGED, cut_after=CUT), Serve(OTHER, etag='"b"', if_range=False)
-    got(servers, [broken, BUSY, TAGGED], [wrong])
-    assert asked(servers[0])[2] == f"bytes={CUT}-"
-    assert len(asked(servers[1])) == 1
+@pytest.mark.parametrize("tag", [None, 'W/"a"', '"a"', '"b"'])
+def test_without_a_sum_it_begins_anew(servers: list[MisbehavingServer], tag: str | None) -> None:
+    """Tags are given out by each place for itself: equal ones may stand for different files."""
+    got(servers, [Serve(OTHER, etag=tag, cut_after=CUT), BUSY], [TAGGED])
+    assert asked(servers[1]) == [None]
 
 
 @pytest.mark.parametrize("length", [len(BODY) + 10, len(BODY) - 10, CUT // 2])
@@ -139,13 +126,16 @@ def test_a_sum_that_is_wrong_everywhere(servers: list[MisbehavingServer]) -> Non
     assert caught.value.actual == hashlib.sha256(OTHER).hexdigest()
 
 
-def streamed(servers: list[MisbehavingServer], *scripts: list[Act], digest: Digest) -> bytes:
+def streamed(
+    servers: list[MisbehavingServer],
+    *scripts: list[Act],
+    digest: Digest,
+    check: Callable[[bytes], None] = lambda _: None,
+) -> bytes:
     """The bytes as they are used while they come."""
     digest.reset()
     with StreamSpool(1 << 20) as spool:
-        work = BackgroundDownload(
-            source(servers, *scripts), spool, digest=digest, policy=QUICK, check=lambda _: None
-        )
+        work = BackgroundDownload(source(servers, *scripts), spool, digest=digest, policy=QUICK, check=check)
         at, data = 0, b""
         while (end := spool.come(at + 50_000)) > at:
             data, at = data + spool.pread(end - at, at), end
@@ -153,8 +143,11 @@ def streamed(servers: list[MisbehavingServer], *scripts: list[Act], digest: Dige
     return data
 
 
-@pytest.mark.parametrize("digest", [SUM, Digest(also=[ChecksumKind.SHA256])])
-@pytest.mark.parametrize("tags", [(None, None), ('"a"', '"a"'), ('"a"', '"b"')])
+NO_SUM = Digest(also=[ChecksumKind.SHA256])
+TAGS = [(None, None), ('"a"', '"a"'), ('"a"', '"b"')]
+
+
+@pytest.mark.parametrize(("digest", "tags"), [*((SUM, tags) for tags in TAGS), (NO_SUM, TAGS[1])])
 def test_what_was_used_goes_on_from_a_mirror(
     servers: list[MisbehavingServer], digest: Digest, tags: tuple[str | None, str | None]
 ) -> None:
@@ -162,12 +155,79 @@ def test_what_was_used_goes_on_from_a_mirror(
     assert streamed(servers, [replace(first, cut_after=CUT), BUSY], [second], digest=digest) == BODY
 
 
+@pytest.mark.parametrize("tags", [TAGS[0], TAGS[2]])
+def test_what_was_used_waits_for_its_own_place_without_a_sum_and_a_tag(
+    servers: list[MisbehavingServer], tags: tuple[str | None, str | None]
+) -> None:
+    """A mirror that begins in the same way may go on in another one."""
+    first, other = Serve(BODY, etag=tags[0]), Serve(BODY[:-5] + b"other", etag=tags[1])
+    broken = replace(first, cut_after=CUT)
+    assert streamed(servers, [broken, BUSY, first], [other], digest=NO_SUM) == BODY
+
+
 def test_what_was_used_does_not_go_on_from_another_file(servers: list[MisbehavingServer]) -> None:
-    wrong = Serve(b"other" + BODY[5:])
+    wrong = Serve(b"other" + BODY[5:], etag='"a"')
     with pytest.raises(FetchFailed, match="changed on the server"):
-        streamed(
-            servers,
-            [replace(NO_TAG, cut_after=CUT), GONE],
-            [wrong],
-            digest=Digest(also=[ChecksumKind.SHA256]),
-        )
+        streamed(servers, [replace(TAGGED, cut_after=CUT), GONE], [wrong], digest=NO_SUM)
+
+
+def test_a_wrong_sum_of_what_was_used_is_told_at_once(servers: list[MisbehavingServer]) -> None:
+    wrong = Serve(BODY[:-5] + b"wrong")
+    with pytest.raises(ChecksumMismatch):
+        streamed(servers, [replace(NO_TAG, cut_after=CUT), BUSY], [wrong], digest=SUM)
+    assert asked(servers[1]) == [f"bytes={CUT}-"]
+
+
+def test_a_wrong_sum_is_told_though_the_mirrors_can_not_be_reached(servers: list[MisbehavingServer]) -> None:
+    SUM.reset()
+    with pytest.raises(ChecksumMismatch) as caught:
+        fetch(source(servers, [Serve(OTHER)], [GONE]), digest=SUM)
+    assert caught.value.actual == hashlib.sha256(OTHER).hexdigest()
+
+
+def refuse_pages(first: bytes) -> None:
+    if first.startswith(b"<html>"):
+        raise BadFormat("The file is an HTML page.")
+
+
+@pytest.mark.parametrize("cut_after", [None, 3])
+def test_a_page_in_place_of_the_image(servers: list[MisbehavingServer], cut_after: int | None) -> None:
+    page = Serve(b"<html>" + bytes(1000))
+    places = source(servers, [page], [replace(TAGGED, cut_after=cut_after), TAGGED])
+    fetched = fetch(places, on_first_bytes=refuse_pages)
+    assert fetched.data == BODY
+    assert fetched.notes[0] == (
+        f"the file from {servers[0].url('/image')} can not be used: The file is an HTML page"
+    )
+    SUM.reset()
+    assert streamed(servers, [page], [TAGGED], digest=SUM, check=refuse_pages) == BODY
+
+
+def test_a_page_everywhere(servers: list[MisbehavingServer]) -> None:
+    page: Act = Serve(b"<html>")
+    for other in (page, GONE):
+        with pytest.raises(BadFormat):
+            fetch(source(servers, [page], [other]), on_first_bytes=refuse_pages)
+
+
+@pytest.mark.parametrize(
+    "first", [Serve(b""), Serve(BODY + b"more", cut_after=0), Serve(BODY[1:], cut_after=5)]
+)
+def test_a_place_that_brings_next_to_nothing(servers: list[MisbehavingServer], first: Serve) -> None:
+    """Nobody has got any of it, so that it binds nobody."""
+    assert streamed(servers, [first, GONE], [TAGGED], digest=NO_SUM) == BODY
+
+
+def longer_than_announced(client: Client) -> None:
+    rest = BODY[CUT:] + b"more" * 50_000
+    part = {"Content-Range": f"bytes {CUT}-{len(BODY) - 1}/{len(BODY)}", "ETag": '"a"'}
+    client.send(head(206, {**part, "Transfer-Encoding": "chunked"}))
+    client.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest))
+
+
+def test_a_part_that_is_longer_than_announced(servers: list[MisbehavingServer]) -> None:
+    """Who reads has all there should be, and who fetches would wait for room for ever."""
+    broken = replace(TAGGED, cut_after=CUT)
+    assert streamed(servers, [broken, longer_than_announced, TAGGED], digest=NO_SUM) == BODY
+    with pytest.raises(FetchFailed):
+        streamed(servers, [broken, longer_than_announced, GONE], digest=NO_SUM)
