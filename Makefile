@@ -57,7 +57,7 @@ test-disk: setup ## tests on files and loop devices
 	$(BIN)/pytest -q -n 2 tests/disk
 
 test-vm: setup ## tests in virtual servers, legacy and UEFI
-	$(BIN)/pytest -v -m 'not long' tests/vm
+	$(BIN)/pytest -v -n 2 --dist loadscope --no-loadscope-reorder -m 'not long' tests/vm
 
 demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
 	@$(TESTBED) demo
