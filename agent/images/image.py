@@ -90,6 +90,9 @@ def arriving_ova_image(spool: Spool, disk: Member) -> Image:
 
     Raises BadFormat, UnsafeImage, Refused, and what reading the file raises.
     """
+    # What is ahead of the disk has passed, but need not have been given back, nor all of it have come here.
+    spool.release(0, disk.start)
+    spool.release(0, spool.come(disk.start))
     window = FileWindow(spool, disk.start, disk.size)
     header = read_first_header(window)
     if not (header.is_compressed and header.has_markers and _is_in_order(header, window)):

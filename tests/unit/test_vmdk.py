@@ -214,19 +214,33 @@ def test_tables_that_do_not_name_the_grains_that_came(files: dict[str, bytes]) -
             refused_on_its_way(bytes(data), "its tables do not name the grains that are in it")
 
 
-def opened_on_its_way(data: bytes, window: int = 12 * MIB) -> Image:
-    """The disk as it is looked at before anything is written."""
+@contextlib.contextmanager
+def coming(data: bytes, window: int) -> Iterator[StreamSpool]:
+    """A file that comes through a window while it is read."""
     with StreamSpool(window) as spool:
 
         def come() -> None:
             with contextlib.suppress(Stopped):
                 spool.announce(len(data))
-                for at in range(0, len(data), 1 << 20):
-                    spool.append(data[at : at + (1 << 20)])
+                for at in range(0, len(data), 100_000):
+                    spool.append(data[at : at + 100_000])
                 spool.finish()
 
         threading.Thread(target=come, daemon=True).start()
+        yield spool
+
+
+def opened_on_its_way(data: bytes, window: int = 12 * MIB) -> Image:
+    """The disk as it is looked at before anything is written."""
+    with coming(data, window) as spool:
         return arriving_ova_image(spool, Member(name="disk.vmdk", start=0, size=len(data)))
+
+
+def test_what_is_ahead_of_the_disk_takes_no_room(files: dict[str, bytes]) -> None:
+    disk, ahead = files["streamOptimized"], 7 * MIB
+    with coming(bytes(ahead) + disk, 8 * MIB) as spool:
+        image = arriving_ova_image(spool, Member(name="disk.vmdk", start=ahead, size=len(disk)))
+        assert poured(image.pieces(), SIZE) == CONTENT
 
 
 def test_tables_behind_the_grains_that_are_named_in_front(files: dict[str, bytes]) -> None:
