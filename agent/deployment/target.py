@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.deployment.image_on_target import refuse_image_on
 from agent.errors import Refused
 from agent.firmware import Firmware, firmware_for, running_firmware
 from agent.images.qemu_img import require_tools
@@ -50,8 +51,8 @@ def read_group_config(path: Path | None) -> GroupConfig:
 def choose_target(request: Request, config: GroupConfig) -> Target:
     """Find the disk the request means.
 
-    Raises CommandMissing, DiskNotFound, DiskUnsuitable, and DiskBusy for the running system's disk, and for
-    one that is mounted or in swap.
+    Raises CommandMissing, DiskNotFound, DiskUnsuitable, DiskBusy for the running system's disk, and for
+    one that is mounted or in swap, and Refused where it does not fit the request.
     """
     require_tools(request.type)
     named = request.options.disk
@@ -62,6 +63,7 @@ def choose_target(request: Request, config: GroupConfig) -> Target:
         _refuse_sector_size(request)
         disk = choose(inventory, config, request.disk_group_id)
     refuse_if_in_use(disk)
+    refuse_image_on(disk, request)
     _refuse_reboot(request, disk)
     firmware = _firmware(request, disk)
     return Target(

@@ -5,6 +5,7 @@ import re
 import stat
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -33,13 +34,18 @@ class LocalFile:
 
     def ask(self, extra: Mapping[str, str]) -> "LocalReply":
         """Open the file, at the place in ``extra`` (Range) unless it is another one (If-Range)."""
-        fd = -1
         try:
-            # Not to wait for anybody: what is no file is refused, and a pipe would never open.
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            return LocalReply(fd, extra)
+            return self._ask(extra)
         except OSError as error:
             raise _failure(error) from None
+
+    def _ask(self, extra: Mapping[str, str]) -> "LocalReply":
+        # What is no file is not even opened: that alone starts a watchdog, or rewinds a tape.
+        _require_file(Path(os.fsdecode(self._path)).stat())
+        # It may have become another since. Not to wait for anybody: a pipe would never open.
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return LocalReply(fd, extra)
         except BaseException:
             os.close(fd)
             raise
@@ -54,13 +60,13 @@ class LocalReply:
     def __init__(self, fd: int, extra: Mapping[str, str]) -> None:
         """Look at the open file. Raises Broken, and OSError."""
         facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Broken("It is not a file.", hint=_HINT, final=True)
+        _require_file(facts)
         etag = f'"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
         wanted = _RANGE.fullmatch(extra.get("Range", ""))
         start = int(wanted[1]) if wanted and extra.get("If-Range", etag) == etag else 0
         self._fd = fd
         self._short = start > facts.st_size
+        self._left = max(0, facts.st_size - start)
         self.status: int = HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK
         self.headers: Mapping[str, str] = {
             "ETag": etag,
@@ -75,11 +81,13 @@ class LocalReply:
             raise Broken("The file is shorter than what had come.", hint=_HINT, start_over=True)
 
     def read(self) -> bytes:
-        """Return the next bytes; empty at the end."""
+        """Return the next bytes; empty at the end, which is where it was when the file was opened."""
         try:
-            return os.read(self._fd, _PIECE)
+            data = os.read(self._fd, min(_PIECE, self._left))
         except OSError as error:
             raise _failure(error) from None
+        self._left -= len(data)
+        return data
 
     def __enter__(self) -> Self:
         """Return the reply itself."""
@@ -90,6 +98,11 @@ class LocalReply:
     ) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+def _require_file(facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise Broken("It is not a file.", hint=_HINT, final=True)
 
 
 def _failure(error: OSError) -> Broken:

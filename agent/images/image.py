@@ -15,9 +15,9 @@ from agent.images.qcow2.walk import walk as qcow2_walk
 from agent.images.raw_pieces import raw_pieces
 from agent.images.view import View
 from agent.images.vmdk.arriving import arriving_pieces, arriving_reader
-from agent.images.vmdk.header import read_first_header, read_header
+from agent.images.vmdk.header import VmdkHeader, read_first_header, read_header
 from agent.images.vmdk.reader import vmdk_reader
-from agent.images.vmdk.tables import survey
+from agent.images.vmdk.tables import survey, tables_come_first
 from agent.images.vmdk.walk import walk as vmdk_walk
 from agent.request.model import ImageType
 from partitioning.byte_access import ByteReader
@@ -86,12 +86,19 @@ def ova_image(spool: Spool, disk: Member) -> Image:
 
 
 def arriving_ova_image(spool: Spool, disk: Member) -> Image:
-    """Look at the VMDK disk in an archive that is on its way. Raises BadFormat, UnsafeImage, and Refused."""
+    """Look at the VMDK disk in an archive that is on its way, when all has come that stands before its data.
+
+    Raises BadFormat, UnsafeImage, Refused, and what reading the file raises.
+    """
+    # What is ahead of the disk has passed, but need not have been given back, nor all of it have come here.
+    spool.release(0, disk.start)
+    spool.release(0, spool.come(disk.start))
     window = FileWindow(spool, disk.start, disk.size)
     header = read_first_header(window)
-    is_in_order = header.tables_come_last or header.directory < header.first_grain
-    if not (header.is_compressed and header.has_markers and is_in_order):
+    if not (header.is_compressed and header.has_markers and _is_in_order(header, window)):
         raise not_while_it_comes("its VMDK disk is of a kind that has to be there as a whole.")
+    # What there is no room for is found out now, and not when the disk has been wiped.
+    window.come(header.first_grain)
     return Image(
         type=ImageType.OVA,
         file_size=spool.size,
@@ -101,6 +108,10 @@ def arriving_ova_image(spool: Spool, disk: Member) -> Image:
         pieces=partial(arriving_pieces, header, window),
         view=None,
     )
+
+
+def _is_in_order(header: VmdkHeader, file: FileWindow) -> bool:
+    return header.tables_come_last or tables_come_first(header, file)
 
 
 def padded(size: int) -> int:

@@ -1,11 +1,16 @@
 """Images that lie in a file of this system."""
 
+import errno
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from agent.errors import Interrupted
+from agent.fetch.broken import Broken
 from agent.fetch.errors import FetchFailed
+from agent.fetch.local_file import LocalFile
 from agent.fetch.redaction import public_url
 from agent.fetch.source import Source
 from tests.misbehaving_server import MisbehavingServer, Serve
@@ -52,6 +57,77 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
     else:
         path.symlink_to("/dev/zero")
     assert "It is not a file." in failure(path.as_uri()).detail
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a watchdog starts it."""
+
+    def fail(*_: object, **_more: object) -> int:
+        raise AssertionError("it was opened")
+
+    (tmp_path / "it").symlink_to("/dev/null")
+    asker = LocalFile((tmp_path / "it").as_uri())
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(Broken) as caught:
+        asker.ask({})
+    assert caught.value.reason == "It is not a file."
+
+
+def test_what_has_become_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at once more when it is open."""
+    path = tmp_path / "it"
+    path.write_bytes(BODY)
+    real = os.open
+
+    def replaced(name: bytes, flags: int) -> int:
+        path.unlink()
+        os.mkfifo(path)
+        return real(name, flags)
+
+    before, asker = open_files(), LocalFile(path.as_uri())
+    monkeypatch.setattr(os, "open", replaced)
+    with pytest.raises(Broken) as caught:
+        asker.ask({})
+    assert caught.value.reason == "It is not a file."
+    assert open_files() == before
+
+
+def open_files() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, not what they lead to
+
+
+def test_a_signal_while_it_is_opened(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> int:
+        raise Interrupted(signal.SIGTERM, "SIGTERM")
+
+    asker = LocalFile(image.as_uri())
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(Interrupted):
+        asker.ask({})
+
+
+@pytest.mark.parametrize("call", ["fstat", "lseek"])
+def test_a_file_that_can_not_be_looked_at(image: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "x")
+
+    asker, before = LocalFile(image.as_uri()), open_files()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail)
+        with pytest.raises(Broken) as caught:
+            asker.ask({})
+    assert caught.value.reason == "The file can not be read: Input/output error."
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+def test_a_file_that_grows_while_it_is_read(image: Path, start: int) -> None:
+    with LocalFile(image.as_uri()).ask({"Range": f"bytes={start}-"} if start else {}) as reply:
+        with image.open("ab") as file:
+            file.write(b"more")
+        data = b"".join(iter(reply.read, b""))
+    assert data == BODY[start:]
+    assert len(data) == int(reply.headers["Content-Length"])
 
 
 def test_a_file_that_is_empty(tmp_path: Path) -> None:

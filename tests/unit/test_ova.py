@@ -205,6 +205,32 @@ def test_two_descriptions() -> None:
     refused(archive({"box.ovf": ovf(), "other.ovf": ovf(), NAME: DISK}), "2 files that end in .ovf")
 
 
+def in_archive(name: str, data: bytes) -> bytes:
+    """A file as it stands within an archive."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data.ljust(-(-len(data) // 512) * 512, b"\0")
+
+
+@pytest.mark.parametrize("suffix", ["ovf", "mf"])
+def test_descriptions_without_end_behind_the_disk(suffix: str) -> None:
+    """The second is refused when it comes: none of the others is kept."""
+    files = {"box.ovf": ovf(), NAME: DISK}
+    passing, large = PassingArchive(), bytes(1 << 20)
+    tracemalloc.start()
+    try:
+        for name, data in (files | {"box.mf": manifest(files)}).items():
+            passing.feed(in_archive(name, data))
+        with pytest.raises(BadFormat) as caught:
+            for number in range(100):
+                passing.feed(in_archive(f"more{number}.{suffix}", large))
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20
+    finally:
+        tracemalloc.stop()
+        passing.stop()
+    assert f"holds 2 files that end in .{suffix}" in caught.value.detail
+
+
 def test_no_description() -> None:
     refused(archive({NAME: DISK}), "so it is no OVA")
 

@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from agent.effort import Effort
 from agent.fetch.spool import Spool
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.errors import BadFormat
+from agent.images.packed import unpack
 from agent.images.packed.background import BackgroundUnpacking
 from agent.images.packed.packing import Packing, packing_of
 from agent.images.packed.unpack import PIECE, unpacked
@@ -68,6 +70,39 @@ def test_several_one_after_another(packing: str) -> None:
 )
 def test_options_of_the_tools(packing: str, option: str) -> None:
     assert through(packing, packed(DATA, packing, option)) == DATA
+
+
+def gzip_member(data: bytes, *, extra: bytes = b"", name: bytes = b"", crc: bool = False) -> bytes:
+    """A member with fields of its header that gzip itself does not write (RFC 1952, section 2.3.1)."""
+    flags = (4 if extra else 0) | (8 if name else 0) | (2 if crc else 0)
+    header = b"\x1f\x8b\x08" + bytes([flags]) + bytes(5) + b"\xff"
+    header += len(extra).to_bytes(2, "little") + extra if extra else b""
+    header += name + b"\0" if name else b""
+    header += (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little") if crc else b""
+    packer = zlib.compressobj(0, wbits=-15)
+    body = packer.compress(data) + packer.flush()
+    return header + body + zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("extra", "name", "crc"),
+    [
+        (b"BC\2\0ab", b"image.raw", False),
+        (b"BC\2\0ab", b"", True),
+        (b"", b"image.raw", True),
+        (b"BC\2\0ab", b"image.raw", True),
+    ],
+)
+def test_a_gzip_header_that_is_read_in_two_parts(
+    extra: bytes, name: bytes, crc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "_PACKED_PIECE", 1000)
+    second = gzip_member(b"the second", extra=extra, name=name, crc=crc)
+    stored = len(gzip_member(b""))
+    # All of the second, and the end of the first, come to stand where one read ends and the next begins.
+    for length in range(1000 - stored - len(second), 1000 - stored + 10):
+        first = random.Random(length).randbytes(length)
+        assert through("gzip", gzip_member(first) + second) == first + b"the second", length
 
 
 @EACH

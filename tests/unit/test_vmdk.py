@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.errors import Refused
 from agent.fetch.errors import ReadAgain, TooBigForMemory
 from agent.fetch.spool import Spool
 from agent.fetch.stream_spool import Stopped, StreamSpool
 from agent.images.errors import BadFormat, UnsafeImage
 from agent.images.extent import Extent
+from agent.images.image import Image, arriving_ova_image
+from agent.images.ova.archive import Member
 from agent.images.pieces import Piece, ZeroPiece
 from agent.images.vmdk.arriving import arriving_pieces, arriving_reader
 from agent.images.vmdk.header import read_first_header, read_header
@@ -209,6 +212,81 @@ def test_tables_that_do_not_name_the_grains_that_came(files: dict[str, bytes]) -
         for entry in (0, 1, entries[named] + 1):
             struct.pack_into("<I", data, table + 4 * named, entry)
             refused_on_its_way(bytes(data), "its tables do not name the grains that are in it")
+
+
+@contextlib.contextmanager
+def coming(data: bytes, window: int) -> Iterator[StreamSpool]:
+    """A file that comes through a window while it is read."""
+    with StreamSpool(window) as spool:
+
+        def come() -> None:
+            with contextlib.suppress(Stopped):
+                spool.announce(len(data))
+                for at in range(0, len(data), 100_000):
+                    spool.append(data[at : at + 100_000])
+                spool.finish()
+
+        threading.Thread(target=come, daemon=True).start()
+        yield spool
+
+
+def opened_on_its_way(data: bytes, window: int = 12 * MIB) -> Image:
+    """The disk as it is looked at before anything is written."""
+    with coming(data, window) as spool:
+        return arriving_ova_image(spool, Member(name="disk.vmdk", start=0, size=len(data)))
+
+
+def test_what_is_ahead_of_the_disk_takes_no_room(files: dict[str, bytes]) -> None:
+    disk, ahead = files["streamOptimized"], 7 * MIB
+    with coming(bytes(ahead) + disk, 8 * MIB) as spool:
+        image = arriving_ova_image(spool, Member(name="disk.vmdk", start=ahead, size=len(disk)))
+        assert poured(image.pieces(), SIZE) == CONTENT
+
+
+def test_tables_behind_the_grains_that_are_named_in_front(files: dict[str, bytes]) -> None:
+    """To compare with them is too late when they come: the disk would have been written to by then."""
+    data = files["streamOptimized"]
+    assert opened_on_its_way(data).virtual_size == SIZE
+    header = read_first_header(HeldBytes(data))
+    for index, sector in enumerate(read_directory(header, HeldBytes(data))):
+        moved = bytearray(data).ljust(-(-len(data) // 512) * 512, b"\0")
+        struct.pack_into("<I", moved, header.directory + 4 * index, len(moved) // 512)
+        moved += data[sector * 512 : sector * 512 + 2048]
+        survey(header, HeldBytes(bytes(moved)))
+        with pytest.raises(Refused) as caught:
+            opened_on_its_way(bytes(moved))
+        assert "has to be there as a whole" in caught.value.detail
+    within = bytearray(data)
+    struct.pack_into("<I", within, header.directory, header.first_grain // 512 - 1)
+    with pytest.raises(Refused):
+        opened_on_its_way(bytes(within))
+
+
+def test_a_directory_that_reaches_into_the_grains(files: dict[str, bytes]) -> None:
+    data = bytearray(files["streamOptimized"])
+    (grains,) = struct.unpack_from("<Q", data, 64)
+    for entries, directory in ((1, grains - 1), (512, grains)):
+        struct.pack_into("<I", data, 44, entries)
+        struct.pack_into("<Q", data, 56, directory)
+        with pytest.raises(Refused):
+            opened_on_its_way(bytes(data))
+
+
+def test_a_table_that_two_places_name_on_its_way(files: dict[str, bytes]) -> None:
+    data = bytearray(files["streamOptimized"])
+    (directory,) = struct.unpack_from("<Q", data, 56)
+    data[directory * 512 + 4 : directory * 512 + 8] = data[directory * 512 : directory * 512 + 4]
+    with pytest.raises(BadFormat, match="one grain table for two places"):
+        opened_on_its_way(bytes(data))
+
+
+@pytest.mark.parametrize("form", ["streamOptimized", "with a footer"])
+def test_more_ahead_of_the_grains_than_there_is_room_for(files: dict[str, bytes], form: str) -> None:
+    """It has to be known before the disk is written to."""
+    data = bytearray(files[form]) + bytes(8 * MIB)
+    struct.pack_into("<Q", data, 64, 10 * MIB // 512)
+    with pytest.raises(TooBigForMemory):
+        opened_on_its_way(bytes(data), window=4 * MIB)
 
 
 def test_a_footer_that_does_not_fit(files: dict[str, bytes]) -> None:

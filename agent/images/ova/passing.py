@@ -142,6 +142,9 @@ class PassingArchive:
             self._end()
 
     def _begin(self, member: Member) -> None:
+        # Behind the disk nobody asks for the description any more, and each further one would be kept.
+        # Of the manifest, which is kept too, the same is asked for every member (_kinds).
+        only(self._members, ".ovf")
         self._current = _Passing(member, self._kinds(member))
         if self._disk is None and member.name == self._wanted_so_far():
             self._disk = member

@@ -11,6 +11,8 @@ PIECE = 1 << 20
 """Bytes of the image that are unpacked at a time, at the most."""
 
 _PACKED_PIECE = 256 << 10
+_MOST_HEADER = 128 << 10
+"""Bytes that the header of a gzip member may take: one optional field of 64 KiB, and names."""
 _XZ_UNIT = 4
 
 
@@ -21,6 +23,8 @@ def unpacked(packing: Packing, file: Incoming) -> Iterator[bytes]:
     """
     packed = _Packed(file)
     while packed.at == 0 or _goes_on(packing, packed):
+        # isal loses its place in a header with several optional fields when it comes in two parts.
+        packed.collect(_MOST_HEADER)
         yield from _member(packing, new_member(packing), packed)
 
 
@@ -54,11 +58,15 @@ class _Packed:
 
     def peek(self, length: int) -> bytes:
         """Give the next bytes, fewer at the end only, and keep them."""
+        self.collect(length)
+        return self._left[:length]
+
+    def collect(self, length: int) -> None:
+        """Let the next ``length`` bytes be taken at once, fewer at the end only."""
         data = b""
         while len(data) < length and (more := self.take()):
             data += more
         self.put_back(data)
-        return data[:length]
 
 
 def _goes_on(packing: Packing, packed: _Packed) -> bool:

@@ -17,6 +17,7 @@ from partitioning.byte_access import ByteReader
 _MARKER = struct.Struct("<QI")
 _MOST_TABLES = 1 << 20
 """Those of 32 TiB in grains of 64 KiB."""
+_ENTRY_BYTES = 4
 _ZEROED = 1
 """The entry of a grain of zeroes, which is not in the file."""
 
@@ -26,6 +27,14 @@ def read_directory(header: VmdkHeader, file: ByteReader) -> "array[int]":
     tables = read_words(file, header.directory, table_count(header))
     require_tables_once(tables)
     return tables
+
+
+def tables_come_first(header: VmdkHeader, file: ByteReader) -> bool:
+    """Tell whether the directory and all its tables stand before the first grain. Raises BadFormat."""
+    if header.directory + _ENTRY_BYTES * table_count(header) > header.first_grain:
+        return False
+    last = header.first_grain - _ENTRY_BYTES * header.entries_per_table
+    return all(sector * SECTOR <= last for sector in read_directory(header, file) if sector)
 
 
 def table_count(header: VmdkHeader) -> int:
@@ -101,7 +110,7 @@ def _packed_length(header: VmdkHeader, file: ByteReader, offset: int, guest: int
 def read_words(file: ByteReader, offset: int, count: int) -> "array[int]":
     """Read ``count`` entries of a table or the directory. Raises BadFormat."""
     try:
-        words = array("I", file.pread(count * 4, offset))
+        words = array("I", file.pread(count * _ENTRY_BYTES, offset))
     except EOFError as error:
         raise cut_short(FILE, file.size) from error
     if sys.byteorder == "big":
