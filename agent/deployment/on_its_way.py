@@ -87,7 +87,7 @@ class OnItsWay:
             packing,
             self._file,
             self._spool,
-            check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path)),
+            check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path), is_all=False),
             effort=self._context.effort,
         )
         self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")
