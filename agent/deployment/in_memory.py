@@ -19,17 +19,45 @@ class PackedFile(Exception):
     """The file has to be unpacked while it comes; nothing of it is held any more."""
 
 
+class _RoomOncePlain(MemoryBudget):
+    """Asks for room for all of the file when its first bytes have told that it is going to be held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_plain = False
+        self._to_come = 0
+
+    def require(self, size: int) -> None:
+        self._to_come = size
+        if self._is_plain:
+            super().require(size)
+
+    def take(self, size: int) -> None:
+        super().take(size)
+        self._to_come -= size
+
+    def found_plain(self) -> None:
+        """Raise TooBigForMemory when there is no room for what is still to come."""
+        self._is_plain = True
+        self.require(self._to_come)
+
+
 class InMemory:
     """A Staged: the file has come, and its sum was right."""
 
     def __init__(self, context: Context, target: Target, stack: ExitStack) -> None:
         """Download it. Raises PackedFile, and what ``download`` raises."""
         check = early_check(context.request, target.disk)
+        budget = _RoomOncePlain()
+        report = FetchReport(context.request, target.disk, context.reporter, context.effort)
 
         def on_first_bytes(first: bytes) -> None:
             if packing_in(first, context.request) is not None:
                 raise PackedFile
             check(first)
+            # First: what is too large for the disk as well is not helped by more memory.
+            report.found_plain()
+            budget.found_plain()
 
         with ExitStack() as until_whole:
             self._spool = until_whole.enter_context(Spool())
@@ -38,9 +66,9 @@ class InMemory:
                     source_of(context.request),
                     self._spool,
                     digest=digest_of(context.request),
-                    budget=MemoryBudget(),
+                    budget=budget,
                     policy=policy_of(context.request),
-                    listener=FetchReport(context.request, target.disk, context.reporter, context.effort),
+                    listener=report,
                     effort=context.effort,
                     on_first_bytes=on_first_bytes,
                 )

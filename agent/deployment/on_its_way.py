@@ -39,10 +39,19 @@ _LOOK = 0.1
 class OnItsWay:
     """A Staged: its beginning has come."""
 
-    def __init__(self, context: Context, target: Target, stack: ExitStack, *, window: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        target: Target,
+        stack: ExitStack,
+        *,
+        window: int,
+        unpacked_window: int | None = None,
+    ) -> None:
         """Begin with the download, and hold up to ``window`` bytes of the image's file.
 
-        Raises what is wrong with the beginning of the file, and what the download ends with before.
+        Of what a packed file unpacks to up to ``unpacked_window`` bytes are held; ``window``, where that is
+        None. Raises what is wrong with the beginning of the file, and what the download ends with before.
         """
         self.file_sum: FileSum | None = None
         self._context = context
@@ -64,7 +73,8 @@ class OnItsWay:
         first = self._file.pread(self._file.come(FIRST_BYTES), 0)
         packing = packing_in(first, context.request)
         if packing is not None:
-            self._unpack(packing, stack, window)
+            # There may be no room at all for what is unpacked: the file's beginning has to come all the same.
+            self._unpack(packing, stack, window if unpacked_window is None else unpacked_window)
         self._image: Image | None = None
         if packing is None:
             self._image = self._opened()
@@ -77,7 +87,7 @@ class OnItsWay:
             packing,
             self._file,
             self._spool,
-            check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path)),
+            check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path), is_all=False),
             effort=self._context.effort,
         )
         self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")

@@ -62,7 +62,7 @@ def stage(context: Context, target: Target, stack: ExitStack) -> Staged:
 
 def _unpacked(context: Context, target: Target, stack: ExitStack) -> Staged:
     """Unpack it into memory while it comes; where there is not enough, go on from what is there."""
-    staged = OnItsWay(context, target, stack, window=room_for_unpacked())
+    staged = OnItsWay(context, target, stack, window=WINDOW, unpacked_window=room_for_unpacked())
     too_big = staged.wait_until_whole()
     if too_big is None:
         return staged

@@ -66,18 +66,26 @@ class FetchReport:
     def __init__(self, request: Request, disk: Disk, reporter: Reporter, effort: Effort) -> None:
         """Report to ``reporter``, with what ``effort`` says.
 
-        Only a raw image's length says how large it is on the disk.
+        Only the length of a raw image that is not packed says how large it is on the disk.
         """
         self._is_raw = request.type == ImageType.RAW
+        self._is_plain = False
+        self._latest: tuple[int, int | None] = (0, None)
         self._disk = disk
         self._reporter = reporter
         self._effort = effort
 
     def progress(self, done: int, total: int | None) -> None:
-        """``done`` of ``total`` bytes are here."""
-        if self._is_raw:
-            require_fit(max(done, total or 0), disk_size=self._disk.size, disk_path=str(self._disk.path))
+        """``done`` of ``total`` bytes are here; where none is, what comes may be another file than before."""
+        self._latest = done, total
+        self._is_plain = self._is_plain and done > 0
+        self._require_fit()
         self._reporter.progress(done, total, self._effort.limit())
+
+    def found_plain(self) -> None:
+        """Its first bytes say that the file is not packed. Raises ImageLargerThanDisk."""
+        self._is_plain = True
+        self._require_fit()
 
     def progress_of_packed(self, done: int, total: int | None) -> None:
         """``done`` of ``total`` bytes of a packed file are here; they say nothing of the image's size."""
@@ -86,6 +94,14 @@ class FetchReport:
     def note(self, text: str) -> None:
         """Say what happens to the connection."""
         self._reporter.note(text)
+
+    def _require_fit(self) -> None:
+        if not (self._is_raw and self._is_plain):
+            return
+        done, total = self._latest
+        size, is_all = (total, True) if total is not None and total >= done else (done, False)
+        disk = self._disk
+        require_fit(size, disk_size=disk.size, disk_path=str(disk.path), is_all=is_all)
 
 
 def packing_in(first: bytes, request: Request) -> Packing | None:

@@ -28,11 +28,16 @@ class UnsafeImage(ImageError):
 class ImageLargerThanDisk(ImageError):
     """The image's virtual size is larger than the disk."""
 
-    def __init__(self, *, image_size: int, disk_size: int, disk_path: str) -> None:
-        """Both sizes are bytes."""
+    def __init__(self, *, image_size: int, disk_size: int, disk_path: str, is_all: bool = True) -> None:
+        """Both sizes are bytes; without ``is_all`` the image has more than ``image_size``, or may have."""
+        what = (
+            f"{image_size - disk_size} bytes are missing."
+            if is_all
+            else f"it has at least {image_size} bytes; what follows was not looked at."
+        )
         super().__init__(
             messages.image_larger_than_disk(image_size=image_size, disk_size=disk_size),
-            detail=f"The image does not fit on {disk_path}: {image_size - disk_size} bytes are missing.",
+            detail=f"The image does not fit on {disk_path}: {what}",
             hint="Choose a larger disk, or shrink the image (its partitions first) and publish it again.",
         )
 

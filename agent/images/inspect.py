@@ -32,10 +32,15 @@ class Contents:
     """Further partitions with a ConfigDrive's label: one of these may win over the first at boot."""
 
 
-def require_fit(image_size: int, *, disk_size: int, disk_path: str) -> None:
-    """Raise ImageLargerThanDisk when an image of ``image_size`` bytes does not fit."""
+def require_fit(image_size: int, *, disk_size: int, disk_path: str, is_all: bool = True) -> None:
+    """Raise ImageLargerThanDisk when an image of ``image_size`` bytes does not fit.
+
+    Without ``is_all`` that is what is known of it so far, and there may be more.
+    """
     if image_size > disk_size:
-        raise ImageLargerThanDisk(image_size=image_size, disk_size=disk_size, disk_path=disk_path)
+        raise ImageLargerThanDisk(
+            image_size=image_size, disk_size=disk_size, disk_path=disk_path, is_all=is_all
+        )
 
 
 def look_inside(image: Image, sector_size: int, *, makes_config_drive: bool = True) -> Contents:

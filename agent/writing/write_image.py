@@ -51,7 +51,7 @@ def _fitting(image: Image, disk: OpenDisk) -> Iterator[Piece]:
     length = 0
     for piece in image.pieces():
         length += piece.length
-        require_fit(length, disk_size=disk.size, disk_path=str(disk.path))
+        require_fit(length, disk_size=disk.size, disk_path=str(disk.path), is_all=False)
         yield piece
 
 

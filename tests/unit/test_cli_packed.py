@@ -108,6 +108,28 @@ def test_an_image_larger_than_the_memory(
         assert_deployed(disk, raw)
 
 
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_a_memory_without_room_for_what_is_unpacked(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    staging: str,
+) -> None:
+    monkeypatch.setattr(MemoryBudget, "room", lambda _: LARGEST_WINDOW)
+    requests = server.on("/image", *[Serve(packed(raw.read_bytes(), "gzip"))] * 2)
+    said, last = deployed(command, requests, disk, "raw", "--staging", staging)
+    if staging == "memory":
+        assert (said.code, last["diskTouched"]) == (3, False)
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+    else:
+        assert said.code == 0, said.err
+        assert "it is written while it is downloaded" in said.err
+        assert_deployed(disk, raw)
+
+
 @pytest.mark.parametrize("staging", ["memory", "stream"])
 def test_what_is_damaged(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
@@ -154,6 +176,19 @@ def test_an_image_larger_than_the_disk(
     assert not last["diskTouched"] or staging == "stream"
     assert said.code == (5 if last["diskTouched"] else 3), said.err
     assert f"larger than device of {52 * MIB} bytes" in last["message"] + last["detail"]
+    # How large it is nobody knows: unpacking was stopped.
+    assert "it has at least" in last["detail"]
+    assert "are missing" not in last["detail"]
+
+
+def test_a_file_larger_than_the_disk_with_an_image_that_fits(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    skipped = b"\x5f\x2a\x4d\x18" + (60 * MIB).to_bytes(4, "little") + bytes(60 * MIB)
+    url = server.on("/i", *[Serve(skipped + packed(raw.read_bytes(), "zstd"))] * 2)
+    said, _ = deployed(command, url, disk, "raw", "--staging", "memory")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
 
 
 @pytest.mark.parametrize("staging", ["memory", "stream"])

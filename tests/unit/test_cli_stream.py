@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -289,6 +289,29 @@ def test_a_raw_image_of_unknown_length_that_is_too_large(
     said, last = deployed(command, url, disk, "raw", "--staging", "stream")
     assert (said.code, last["diskTouched"]) == (5, True)
     assert "larger than device" in last["message"] + last["detail"]
+    assert "it has at least" in last["detail"]
+
+
+@pytest.mark.parametrize("length", ["true", "none"])
+def test_a_raw_image_larger_than_the_disk_and_the_memory(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    length: Literal["true", "none"],
+) -> None:
+    if length == "true":
+        monkeypatch.setattr(MemoryBudget, "room", lambda _: 10 * MIB)
+    os.truncate(disk, raw.stat().st_size - 2 * MIB)
+    url, before = server.on("/image", Serve(raw.read_bytes(), length=length)), disk.read_bytes()
+    said, last = deployed(command, url, disk, "raw", "--staging", "memory")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert f"larger than device of {62 * MIB} bytes" in last["message"]
+    # The size is known where it was announced, and nowhere else.
+    words = f"{2 * MIB} bytes are missing" if length == "true" else "it has at least"
+    assert words in last["detail"]
+    assert disk.read_bytes() == before
 
 
 @pytest.mark.usefixtures("small_window")

@@ -64,17 +64,38 @@ def test_progress_and_notes_are_passed_on(tmp_path: Path) -> None:
     assert second == events.Note("Again.")
 
 
-@pytest.mark.parametrize(("done", "total"), [(0, DISK_SIZE + 1), (DISK_SIZE + 1, None), (DISK_SIZE + 1, 5)])
-def test_a_raw_image_that_can_not_fit_is_not_downloaded(tmp_path: Path, done: int, total: int | None) -> None:
+@pytest.mark.parametrize(
+    ("done", "total", "detail"),
+    [
+        (9, DISK_SIZE + 1, "1 bytes are missing"),
+        (DISK_SIZE + 2, None, f"it has at least {DISK_SIZE + 2} bytes"),
+        (DISK_SIZE + 2, 5, f"it has at least {DISK_SIZE + 2} bytes"),
+    ],
+)
+def test_a_raw_image_that_can_not_fit_is_not_downloaded(
+    tmp_path: Path, done: int, total: int | None, detail: str
+) -> None:
     listener, heard, _ = report(request(), tmp_path)
-    with pytest.raises(ImageLargerThanDisk):
+    listener.found_plain()
+    with pytest.raises(ImageLargerThanDisk) as caught:
         listener.progress(done, total)
+    assert detail in caught.value.detail
     assert heard.told == []
     listener.progress(DISK_SIZE, DISK_SIZE)
 
 
+def test_a_length_says_nothing_as_long_as_the_file_may_be_packed(tmp_path: Path) -> None:
+    listener, _, _ = report(request(), tmp_path)
+    for _ in range(2):
+        listener.progress(0, DISK_SIZE + 1)
+        listener.progress(9, DISK_SIZE + 1)
+        with pytest.raises(ImageLargerThanDisk):
+            listener.found_plain()
+
+
 def test_the_length_of_a_qcow2_file_says_nothing(tmp_path: Path) -> None:
     listener, heard, _ = report(request(type="qcow2"), tmp_path)
+    listener.found_plain()
     listener.progress(DISK_SIZE + 1, DISK_SIZE * 2)
     assert heard.kinds == [events.Progressed]
 
