@@ -62,6 +62,7 @@ class OnItsWay:
         self._file = self._spool = stack.enter_context(StreamSpool(window, passes))
         self._unpacking: BackgroundUnpacking | None = None
         self._waited = 0.0
+        self._shown = 0
         self._download = BackgroundDownload(
             source_of(context.request),
             self._file,
@@ -136,9 +137,20 @@ class OnItsWay:
 
         What is left of the file says more of the time that is left than what is left of the image.
         """
+        if self._unpacking is not None:
+            return self._progress_of_packed(done)
         if self.file_sum is None and self._file.known_size is not None:
             return self._file.used, self._file.known_size
         return done, total
+
+    def _progress_of_packed(self, done: int) -> tuple[int, int | None]:
+        if self._spool.known_size is not None or self._file.known_size is None:
+            return done, self._spool.known_size
+        # Of the file as much as was written of what it has unpacked to so far, which may be far ahead; and
+        # not all of it, as more is going to come out.
+        share = self._file.used * done // max(1, self._spool.arrived)
+        self._shown = max(self._shown, min(share, self._file.known_size - 1))
+        return self._shown, self._file.known_size
 
     def look_around(self) -> None:
         """Pass on what happens to the download."""

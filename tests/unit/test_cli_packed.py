@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from agent.deployment import on_its_way, stage
 from agent.fetch.memory import MemoryBudget
 from agent.images.packed.member import LARGEST_WINDOW
+from agent.images.pieces import Buffer
+from partitioning.open_disk import OpenDisk
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.packed_samples import TOOLS, packed
 from tests.small_images import gpt_image, put, random_file
@@ -62,6 +65,36 @@ def test_each_packing(
     assert_deployed(disk, raw)
     # What is all in memory is looked at before anything is written.
     assert ("look" in steps(said)) == (staging == "stream")
+
+
+@pytest.mark.parametrize("window", [6, 96])
+def test_the_progress_is_that_of_what_was_written(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    window: int,
+) -> None:
+    """However far unpacking is ahead of a slow disk."""
+    real = OpenDisk.pwritev
+
+    def slow(disk: OpenDisk, buffers: list[Buffer], offset: int) -> None:
+        time.sleep(0.25)
+        real(disk, buffers, offset)
+
+    monkeypatch.setattr(OpenDisk, "pwritev", slow)
+    monkeypatch.setattr(stage, "WINDOW", window * MIB)
+    url = server.on("/image", Serve(packed(raw.read_bytes(), "gzip")))
+    said, _ = deployed(command, url, disk, "raw", "--staging", "stream")
+    assert said.code == 0, said.err
+    told = [event for event in map(json.loads, said.out.splitlines()) if event["event"] == "progress"]
+    told = [event for event in told if event["step"] == "write"]
+    shares = [event["bytesDone"] / event["bytesTotal"] for event in told]
+    assert len(shares) > 3
+    assert shares[0] < 0.5
+    assert all(share < 1 for share in shares[:-1])
+    assert told[-1]["bytesTotal"] == 50 * MIB
 
 
 def test_the_plan_of_an_image_in_memory(
