@@ -19,7 +19,8 @@ from agent.deployment.target import Target
 from agent.effort import Limit
 from agent.fetch.background import BackgroundDownload
 from agent.fetch.downloaded import FIRST_BYTES
-from agent.fetch.errors import ChecksumMismatch, TooBigForMemory
+from agent.fetch.errors import ChecksumMismatch, FetchFailed, TooBigForMemory
+from agent.fetch.redaction import public_url
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.arriving import open_arriving, open_arriving_ova
 from agent.images.errors import BadFormat
@@ -94,9 +95,12 @@ class OnItsWay:
         self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")
 
     def wait_until_whole(self) -> TooBigForMemory | None:
-        """Wait until a packed file has been unpacked as a whole; give the reason where there is no room."""
+        """Wait until a packed file has been unpacked as a whole; give the reason where there is no room.
+
+        Raises FetchFailed where the file is not packed, and what unpacking has ended with.
+        """
         if self._unpacking is None:
-            raise RuntimeError("the server sends another file than before")
+            raise self._changed()
         report = FetchReport(
             self._context.request, self._target.disk, self._context.reporter, self._context.effort
         )
@@ -110,6 +114,15 @@ class OnItsWay:
         self._raise_explained(self._unpacking.error)
         self._finish()
         return None
+
+    def _changed(self) -> FetchFailed:
+        return FetchFailed(
+            url=public_url(self._context.request.url),
+            reason="The file changed between two requests: it was packed at first, and is not any more.",
+            hint="See that the server always sends the same file, and start the deployment again.",
+            status=None,
+            attempts=2,
+        )
 
     def go_on_in_parts(self, *, at_least: int) -> None:
         """Go on with what is there, and hold no more than it, or ``at_least`` bytes if that is more."""

@@ -183,6 +183,20 @@ def test_what_is_damaged(
     assert last["checksum"] == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_a_file_that_is_another_one_when_it_is_asked_for_again(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
+) -> None:
+    url = server.on("/image", Serve(packed(raw.read_bytes(), "gzip")), Serve(raw.read_bytes()))
+    before = disk.read_bytes()
+    said, last = deployed(command, url, disk, "raw", "--staging", staging)
+    assert (said.code, last["diskTouched"]) == (4, False), said.err
+    assert last["message"] == f"Could not download image located : {url}."
+    assert "the file changed between two requests" in last["detail"].lower()
+    assert last["hint"]
+    assert disk.read_bytes() == before
+
+
 def test_what_follows_the_packed_image(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
 ) -> None:
