@@ -1,5 +1,6 @@
 """An image that is looked at, and written, while its file comes; unpacked on the way where it is packed."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -11,12 +12,14 @@ from agent.deployment.staging import (
     FetchReport,
     digest_of,
     early_check,
+    may_be_local,
     packing_in,
     policy_of,
     source_of,
 )
 from agent.deployment.target import Target
-from agent.effort import Limit
+from agent.deployment.waiting import Beside, Waiting
+from agent.effort import Effort, Limit
 from agent.fetch.background import BackgroundDownload
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.errors import ChecksumMismatch, FetchFailed, TooBigForMemory
@@ -59,17 +62,21 @@ class OnItsWay:
         self._target = target
         self._type = ImageType(context.request.type)
         self._archive = _archive(self._type, stack)
-        passes = self._archive.feed if self._archive else None
+        beside = Beside(context.effort)
+        passes = None if self._archive is None else _counted(self._archive.feed, beside)
         self._file = self._spool = stack.enter_context(StreamSpool(window, passes))
+        source = source_of(context.request)
+        self._effort = Waiting(context.effort, is_local=may_be_local(source), beside=beside)
         self._unpacking: BackgroundUnpacking | None = None
         self._waited = 0.0
         self._shown = 0
         self._download = BackgroundDownload(
-            source_of(context.request),
+            source,
             self._file,
             digest=digest_of(context.request),
             policy=policy_of(context.request),
             check=early_check(context.request, target.disk),
+            effort=beside,
         )
         stack.callback(self._download.stop)
         first = self._file.pread(self._file.come(FIRST_BYTES), 0)
@@ -90,7 +97,7 @@ class OnItsWay:
             self._file,
             self._spool,
             check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path), is_all=False),
-            effort=self._context.effort,
+            effort=self._effort,
         )
         self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")
 
@@ -169,7 +176,7 @@ class OnItsWay:
         """Pass on what happens to the download."""
         if self._unpacking is None:
             waited = self._file.waited
-            self._context.effort.add(Limit.NETWORK, waited - self._waited)
+            self._effort.add(Limit.NETWORK, waited - self._waited)
             self._waited = waited
         self._download.pass_on_notes(self._context.reporter.note)
 
@@ -217,6 +224,16 @@ def _archive(image_type: ImageType, stack: ExitStack) -> PassingArchive | None:
     archive = PassingArchive()
     stack.callback(archive.stop)
     return archive
+
+
+def _counted(feed: Callable[[bytes | memoryview], None], effort: Effort) -> Callable[..., None]:
+    """Give ``feed``, and let ``effort`` know how long it takes: it waits while sums are computed."""
+
+    def counted(data: bytes | memoryview) -> None:
+        with effort.spent(Limit.PROCESSOR):
+            feed(data)
+
+    return counted
 
 
 def _pass(spool: StreamSpool) -> None:

@@ -36,6 +36,11 @@ def source_of(request: Request) -> Source:
     )
 
 
+def may_be_local(source: Source) -> bool:
+    """Tell whether what comes may come from a file of this system, so that no network is waited for."""
+    return any(place.is_file for place in (source, *map(source.mirrored_at, source.mirrors)))
+
+
 def require_ca_file(request: Request) -> None:
     """Raise RequestError when the request names a file with certificates that is of no use."""
     path = request.options.ca_file
