@@ -1,5 +1,6 @@
 """An image that is looked at, and written, while its file comes; unpacked on the way where it is packed."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,7 +10,6 @@ from agent.deployment.file_sum import file_sum_of, tell_sum
 from agent.deployment.plan import FileSum
 from agent.deployment.staging import (
     PACKED_WINDOW,
-    FetchReport,
     digest_of,
     early_check,
     may_be_local,
@@ -35,9 +35,10 @@ from agent.images.packed.background import BackgroundUnpacking
 from agent.images.packed.packing import Packing
 from agent.request.model import ImageType
 
-_PIECE = 1 << 20
 _LOOK = 0.1
 """Seconds after which progress is told anew."""
+_NAP = 0.01
+"""Seconds to wait for more where all that comes is passed over: less than fills any window."""
 
 
 class OnItsWay:
@@ -108,12 +109,8 @@ class OnItsWay:
         """
         if self._unpacking is None:
             raise self._changed()
-        report = FetchReport(
-            self._context.request, self._target.disk, self._context.reporter, self._context.effort
-        )
         while not self._unpacking.wait(_LOOK):
-            self.look_around()
-            report.progress_of_packed(*self._download.so_far)
+            self._tell()
             if self._spool.is_full:
                 held = self._spool.most_held
                 return TooBigForMemory(needed=held + 1, available=held)
@@ -182,17 +179,45 @@ class OnItsWay:
 
     def check(self) -> None:
         """Raise what the download, or unpacking, has ended with, if it has ended badly."""
-        for work in (self._download, self._unpacking):
+        self._raise_error_of(self._download, self._unpacking)
+
+    def _raise_error_of(self, *works: BackgroundDownload | BackgroundUnpacking | None) -> None:
+        for work in works:
             if work is not None and work.error is not None:
                 raise self._told(work.error)
 
     def complete(self) -> None:
         """Make sure that all of the file has come, and its sum was right; raises what the download raises."""
         if self.file_sum is None:
-            _pass(self._spool)
+            self._pass(self._spool)
             self._finish()
 
+    def _pass(self, spool: StreamSpool) -> None:
+        """Let all of a file come: what is not used of it has to come all the same, as the sum is of all."""
+        at, has_ended = 0, False
+        while not has_ended:
+            # First: what comes between the two is seen the next time.
+            has_ended, end = spool.has_ended, spool.arrived
+            spool.release(at, end)
+            if at == end and not has_ended:
+                self._nap(self._unpacking if spool is not self._file else None)
+            at = end
+
+    def _nap(self, unpacking: BackgroundUnpacking | None) -> None:
+        """Wait a little for more. Raises what the download, or ``unpacking``, has ended with."""
+        self._raise_error_of(self._download, unpacking)
+        with self._effort.spent(Limit.NETWORK):
+            time.sleep(_NAP)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell how far the download is."""
+        self.look_around()
+        self._context.reporter.progress(*self._download.so_far, self._context.effort.limit())
+
     def _finish(self) -> None:
+        while not self._download.wait(_LOOK):
+            self._tell()
         try:
             downloaded = self._download.result()
         except ChecksumMismatch as error:
@@ -208,7 +233,7 @@ class OnItsWay:
         if error is None:
             return
         if isinstance(error, BadFormat) and self._context.request.check_sum is not None:
-            _pass(self._file)
+            self._pass(self._file)
             self._finish()
         raise self._told(error)
 
@@ -234,11 +259,3 @@ def _counted(feed: Callable[[bytes | memoryview], None], effort: Effort) -> Call
             feed(data)
 
     return counted
-
-
-def _pass(spool: StreamSpool) -> None:
-    """Let all of a file come: what is not used of it has to come all the same, as the sum is that of all."""
-    at = 0
-    while (end := spool.come(at + _PIECE)) > at:
-        spool.release(at, end)
-        at = end

@@ -92,10 +92,6 @@ class FetchReport:
         self._is_plain = True
         self._require_fit()
 
-    def progress_of_packed(self, done: int, total: int | None) -> None:
-        """``done`` of ``total`` bytes of a packed file are here; they say nothing of the image's size."""
-        self._reporter.progress(done, total, self._effort.limit())
-
     def note(self, text: str) -> None:
         """Say what happens to the connection."""
         self._reporter.note(text)

@@ -71,6 +71,11 @@ class BackgroundDownload:
         while not self._notes.empty():
             to(self._notes.get())
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, so long at the most; tell whether it has come."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def result(self) -> Downloaded:
         """Wait for the end, and give it; raises what ``download`` raises."""
         self._thread.join()

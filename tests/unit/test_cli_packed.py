@@ -18,7 +18,7 @@ from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.packed_samples import TOOLS, packed
 from tests.small_images import gpt_image, put, random_file
 from tests.unit.test_cli_common import CommandLine, command
-from tests.unit.test_cli_stream import assert_deployed, deployed, steps
+from tests.unit.test_cli_stream import assert_deployed, deployed, progress_in, steps
 from tests.unit.test_images_common import MIB
 
 __all__ = ["command"]
@@ -88,8 +88,7 @@ def test_the_progress_is_that_of_what_was_written(
     url = server.on("/image", Serve(packed(raw.read_bytes(), "gzip")))
     said, _ = deployed(command, url, disk, "raw", "--staging", "stream")
     assert said.code == 0, said.err
-    told = [event for event in map(json.loads, said.out.splitlines()) if event["event"] == "progress"]
-    told = [event for event in told if event["step"] == "write"]
+    told = progress_in(said, "write")
     shares = [event["bytesDone"] / event["bytesTotal"] for event in told]
     assert len(shares) > 3
     assert shares[0] < 0.5
@@ -181,6 +180,18 @@ def test_what_is_damaged(
     said, last = deployed(command, url, disk, "raw", "--staging", "memory", *SHA256, sound)
     assert (said.code, last["message"][:10]) == (4, "Bad sha256"), said.err
     assert last["checksum"] == hashlib.sha256(data).hexdigest()
+
+
+def test_the_rest_of_a_damaged_file_does_not_come_in_silence(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = bytearray(packed(raw.read_bytes(), "bzip2"))
+    data[len(data) // 16] ^= 0xFF
+    url = server.on("/image", *[Serve(bytes(data), drip=MIB // 4, pause=0.1)] * 2)
+    said, last = deployed(command, url, disk, "raw", "--staging", "memory", *SHA256, "0" * 64)
+    assert (said.code, last["diskTouched"]) == (4, False), said.err
+    told = {event["bytesDone"] for event in progress_in(said, "fetch")}
+    assert len({done for done in told if done > len(data) // 2}) > 3
 
 
 @pytest.mark.parametrize("staging", ["auto", "memory"])

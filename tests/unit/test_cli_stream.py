@@ -76,6 +76,11 @@ def steps(said: Said) -> list[str]:
     return [event["step"] for event in events if event["event"] == "step_finished"]
 
 
+def progress_in(said: Said, step: str) -> list[dict[str, Any]]:
+    events = [json.loads(line) for line in said.out.splitlines()]
+    return [event for event in events if event["event"] == "progress" and event["step"] == step]
+
+
 def assert_deployed(disk: Path, raw: Path) -> None:
     end = raw.stat().st_size - 33 * SECTOR
     assert disk.read_bytes()[34 * SECTOR : end] == raw.read_bytes()[34 * SECTOR : end]
@@ -449,6 +454,22 @@ def test_an_archive_with_much_ahead_of_its_disk(
     said, _ = deployed(command, server.on("/i", Serve(data)), disk, "ova", "--staging", "stream")
     assert said.code == 0, said.err
     assert_deployed(disk, raw)
+
+
+def test_the_rest_of_an_archive_does_not_come_in_silence(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    files = {"box.ovf": ovf(), "box-disk1.vmdk": vmdk(raw, "streamOptimized").read_bytes()}
+    rest = 30 * MIB
+    data = archive(files | {"tools.iso": os.urandom(rest), "box.mf": manifest(files)})
+    slow = Serve(data, drip=MIB // 2, pause=0.05, cut_after=len(data) - 10 * MIB)
+    url = server.on("/i", slow, Serve(data, drip=MIB // 2, pause=0.05))
+    said, _ = deployed(command, url, disk, "ova", "--staging", "stream")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+    told = [event["bytesDone"] for event in progress_in(said, "write")]
+    assert len({done for done in told if done > len(data) - rest + 3 * MIB}) > 3
+    assert told == sorted(told)
 
 
 @pytest.mark.parametrize("end", ["cut", "whole"])
