@@ -1,9 +1,10 @@
 """An image that is looked at, and written, while its file comes; unpacked on the way where it is packed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from agent.deployment.context import Context
 from agent.deployment.file_sum import file_sum_of, tell_sum
@@ -33,6 +34,7 @@ from agent.images.open_image import open_image
 from agent.images.ova.passing import PassingArchive
 from agent.images.packed.background import BackgroundUnpacking
 from agent.images.packed.packing import Packing
+from agent.images.pieces import Piece
 from agent.request.model import ImageType
 
 _LOOK = 0.1
@@ -147,7 +149,14 @@ class OnItsWay:
         if self.file_sum is not None:
             return replace(open_image(self._spool, self._type), file_size=size)
         image = open_arriving(self._spool, self._type)
-        return replace(image, file_size=size, held=image.held + PACKED_WINDOW)
+        pieces = partial(self._pieces, image.pieces)
+        return replace(image, file_size=size, held=image.held + PACKED_WINDOW, pieces=pieces)
+
+    def _pieces(self, pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
+        try:
+            yield from pieces()
+        except BadFormat as error:
+            self._raise_explained(error)
 
     def progress(self, done: int, total: int | None) -> tuple[int, int | None]:
         """Tell how far the deployment is, of which ``done`` of ``total`` bytes of the image were written.
@@ -179,7 +188,9 @@ class OnItsWay:
 
     def check(self) -> None:
         """Raise what the download, or unpacking, has ended with, if it has ended badly."""
-        self._raise_error_of(self._download, self._unpacking)
+        self._raise_error_of(self._download)
+        if self._unpacking is not None:
+            self._raise_explained(self._unpacking.error)
 
     def _raise_error_of(self, *works: BackgroundDownload | BackgroundUnpacking | None) -> None:
         for work in works:

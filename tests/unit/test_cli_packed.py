@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from agent.deployment import on_its_way, stage
+from agent.deployment.on_its_way import OnItsWay
 from agent.fetch.memory import MemoryBudget
 from agent.images.packed.member import LARGEST_WINDOW
 from agent.images.pieces import Buffer
 from partitioning.open_disk import OpenDisk
-from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.packed_samples import TOOLS, packed
 from tests.small_images import gpt_image, put, random_file
 from tests.unit.test_cli_common import CommandLine, command
@@ -180,6 +181,42 @@ def test_what_is_damaged(
     said, last = deployed(command, url, disk, "raw", "--staging", "memory", *SHA256, sound)
     assert (said.code, last["message"][:10]) == (4, "Bad sha256"), said.err
     assert last["checksum"] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_what_is_damaged_is_told_alike_however_it_is_staged(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    touched: bool,
+) -> None:
+    data = bytearray(packed(raw.read_bytes(), "bzip2"))
+    sound = hashlib.sha256(data).hexdigest()
+    data[len(data) - (MIB if touched else 4 * MIB)] ^= 0xFF
+    monkeypatch.setattr(stage, "WINDOW", (3 if touched else 96) * MIB)
+    if not touched:
+        # What is wrong is known before the disk is touched, and before all of the file is there.
+        real = OnItsWay.check
+
+        def late(staged: OnItsWay) -> None:
+            wait_until(lambda: staged._unpacking is not None and staged._unpacking.error is not None)
+            real(staged)
+
+        monkeypatch.setattr(OnItsWay, "check", late)
+    url = server.on("/image", Serve(bytes(data), drip=MIB // 2, pause=0.1))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", *SHA256, sound)
+    actual = hashlib.sha256(data).hexdigest()
+    assert (said.code, last["diskTouched"]) == (4, touched), said.err
+    assert last["message"] == f"Bad sha256 for downloaded file, got : {actual} while expecting {sound}."
+    assert last["checksum"] == actual
+    if touched:
+        assert not any(disk.read_bytes()[:MIB])
+    # A file that is damaged as it is meant to be is told as such.
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", *SHA256, actual)
+    assert said.code == (5 if touched else 3), said.err
+    assert "The bzip2 file is damaged" in last["detail"]
 
 
 def test_the_rest_of_a_damaged_file_does_not_come_in_silence(
