@@ -24,6 +24,7 @@ from agent.effort import Effort, Limit
 from agent.fetch.background import BackgroundDownload
 from agent.fetch.downloaded import FIRST_BYTES
 from agent.fetch.errors import ChecksumMismatch, FetchFailed, TooBigForMemory
+from agent.fetch.memory import MemoryBudget
 from agent.fetch.redaction import public_url
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.arriving import open_arriving, open_arriving_ova
@@ -111,8 +112,10 @@ class OnItsWay:
         """
         if self._unpacking is None:
             raise self._changed()
+        granted = self._spool.most_held
         while not self._unpacking.wait(_LOOK):
             self._tell()
+            self._look_at_memory(granted)
             if self._spool.is_full:
                 held = self._spool.most_held
                 return TooBigForMemory(needed=held + 1, available=held)
@@ -120,6 +123,11 @@ class OnItsWay:
         self._raise_explained(self._unpacking.error)
         self._finish()
         return None
+
+    def _look_at_memory(self, granted: int) -> None:
+        """Hold what was granted, or less, where something else has taken the memory meanwhile."""
+        held = self._spool.arrived - self._spool.used
+        self._spool.set_window(min(granted, held + MemoryBudget().room()))
 
     def _changed(self) -> FetchFailed:
         return FetchFailed(

@@ -163,6 +163,50 @@ def test_a_memory_without_room_for_what_is_unpacked(
         assert_deployed(disk, raw)
 
 
+class _NoRoomAnyMore(MemoryBudget):
+    def room(self) -> int:
+        return 0
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_memory_that_somebody_else_takes_meanwhile(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    staging: str,
+) -> None:
+    monkeypatch.setattr(on_its_way, "MemoryBudget", _NoRoomAnyMore)
+    slow = Serve(packed(raw.read_bytes(), "bzip2"), drip=MIB, pause=0.1)
+    said, last = deployed(command, server.on("/image", slow), disk, "raw", "--staging", staging)
+    if staging == "memory":
+        assert (said.code, last["diskTouched"]) == (3, False), said.err
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+    else:
+        assert said.code == 0, said.err
+        assert "it is written while it is downloaded" in said.err
+        assert_deployed(disk, raw)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_memory_that_is_left_is_not_given_up(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less than was granted, but more than the image takes."""
+
+    class Less(MemoryBudget):
+        def room(self) -> int:
+            return 30 * MIB
+
+    monkeypatch.setattr(on_its_way, "MemoryBudget", Less)
+    slow = Serve(packed(raw.read_bytes(), "bzip2"), drip=MIB, pause=0.1)
+    said, _ = deployed(command, server.on("/image", slow), disk, "raw")
+    assert said.code == 0, said.err
+    assert "it is written while it is downloaded" not in said.err
+
+
 @pytest.mark.parametrize("staging", ["memory", "stream"])
 def test_what_is_damaged(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
