@@ -27,12 +27,12 @@ class Effort:
         """Begin now."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._spent: Counter[Limit] = Counter()
+        self._spent: Counter[Limit | None] = Counter()
         self._since = clock()
         self._limit: Limit | None = None
 
-    def add(self, limit: Limit, seconds: float) -> None:
-        """``seconds`` were spent on, or with waiting for, what ``limit`` names."""
+    def add(self, limit: Limit | None, seconds: float) -> None:
+        """``seconds`` were spent on, or with waiting for, what ``limit`` names; None is none of these."""
         with self._lock:
             self._spent[limit] += seconds  # type: ignore[assignment]  # a Counter counts what can be added
 
@@ -56,9 +56,10 @@ class Effort:
             return self._limit
 
     def _decide(self, elapsed: float) -> Limit | None:
-        # One thread waits for the network, and several work: half of the time is enough there.
-        if self._spent[Limit.NETWORK] > _MOSTLY * elapsed:
-            return Limit.NETWORK
-        if not self._spent:
+        # One thread waits for the file, and several work: half of the time is enough there.
+        for waiting in (Limit.NETWORK, None):
+            if self._spent[waiting] > _MOSTLY * elapsed:
+                return waiting
+        if not any(self._spent.values()):
             return None
         return max((Limit.DISK, Limit.PROCESSOR), key=self._spent.__getitem__)

@@ -4,8 +4,17 @@ from contextlib import ExitStack
 
 from agent.deployment.context import Context
 from agent.deployment.file_sum import file_sum_of, tell_sum
-from agent.deployment.staging import FetchReport, digest_of, early_check, packing_in, policy_of, source_of
+from agent.deployment.staging import (
+    FetchReport,
+    digest_of,
+    early_check,
+    may_be_local,
+    packing_in,
+    policy_of,
+    source_of,
+)
 from agent.deployment.target import Target
+from agent.deployment.waiting import Waiting
 from agent.fetch.download import download
 from agent.fetch.errors import ChecksumMismatch
 from agent.fetch.memory import MemoryBudget
@@ -61,15 +70,16 @@ class InMemory:
 
         with ExitStack() as until_whole:
             self._spool = until_whole.enter_context(Spool())
+            source = source_of(context.request)
             try:
                 downloaded = download(
-                    source_of(context.request),
+                    source,
                     self._spool,
                     digest=digest_of(context.request),
                     budget=budget,
                     policy=policy_of(context.request),
                     listener=report,
-                    effort=context.effort,
+                    effort=Waiting(context.effort, is_local=may_be_local(source)),
                     on_first_bytes=on_first_bytes,
                 )
             except ChecksumMismatch as error:

@@ -1,25 +1,31 @@
 """An image that is looked at, and written, while its file comes; unpacked on the way where it is packed."""
 
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from agent.deployment.context import Context
 from agent.deployment.file_sum import file_sum_of, tell_sum
 from agent.deployment.plan import FileSum
 from agent.deployment.staging import (
     PACKED_WINDOW,
-    FetchReport,
     digest_of,
     early_check,
+    may_be_local,
     packing_in,
     policy_of,
     source_of,
 )
 from agent.deployment.target import Target
-from agent.effort import Limit
+from agent.deployment.waiting import Beside, Waiting
+from agent.effort import Effort, Limit
 from agent.fetch.background import BackgroundDownload
 from agent.fetch.downloaded import FIRST_BYTES
-from agent.fetch.errors import ChecksumMismatch, TooBigForMemory
+from agent.fetch.errors import ChecksumMismatch, FetchFailed, TooBigForMemory
+from agent.fetch.memory import MemoryBudget
+from agent.fetch.redaction import public_url
 from agent.fetch.stream_spool import StreamSpool
 from agent.images.arriving import open_arriving, open_arriving_ova
 from agent.images.errors import BadFormat
@@ -29,11 +35,13 @@ from agent.images.open_image import open_image
 from agent.images.ova.passing import PassingArchive
 from agent.images.packed.background import BackgroundUnpacking
 from agent.images.packed.packing import Packing
+from agent.images.pieces import Piece
 from agent.request.model import ImageType
 
-_PIECE = 1 << 20
 _LOOK = 0.1
 """Seconds after which progress is told anew."""
+_NAP = 0.01
+"""Seconds to wait for more where all that comes is passed over: less than fills any window."""
 
 
 class OnItsWay:
@@ -58,16 +66,21 @@ class OnItsWay:
         self._target = target
         self._type = ImageType(context.request.type)
         self._archive = _archive(self._type, stack)
-        passes = self._archive.feed if self._archive else None
+        beside = Beside(context.effort)
+        passes = None if self._archive is None else _counted(self._archive.feed, beside)
         self._file = self._spool = stack.enter_context(StreamSpool(window, passes))
+        source = source_of(context.request)
+        self._effort = Waiting(context.effort, is_local=may_be_local(source), beside=beside)
         self._unpacking: BackgroundUnpacking | None = None
         self._waited = 0.0
+        self._shown = 0
         self._download = BackgroundDownload(
-            source_of(context.request),
+            source,
             self._file,
             digest=digest_of(context.request),
             policy=policy_of(context.request),
             check=early_check(context.request, target.disk),
+            effort=beside,
         )
         stack.callback(self._download.stop)
         first = self._file.pread(self._file.come(FIRST_BYTES), 0)
@@ -88,20 +101,21 @@ class OnItsWay:
             self._file,
             self._spool,
             check=lambda size: require_fit(size, disk_size=disk.size, disk_path=str(disk.path), is_all=False),
-            effort=self._context.effort,
+            effort=self._effort,
         )
         self._context.reporter.note(f"the file is packed ({packing.value}); it is unpacked while it comes")
 
     def wait_until_whole(self) -> TooBigForMemory | None:
-        """Wait until a packed file has been unpacked as a whole; give the reason where there is no room."""
+        """Wait until a packed file has been unpacked as a whole; give the reason where there is no room.
+
+        Raises FetchFailed where the file is not packed, and what unpacking has ended with.
+        """
         if self._unpacking is None:
-            raise RuntimeError("the server sends another file than before")
-        report = FetchReport(
-            self._context.request, self._target.disk, self._context.reporter, self._context.effort
-        )
+            raise self._changed()
+        granted = self._spool.most_held
         while not self._unpacking.wait(_LOOK):
-            self.look_around()
-            report.progress_of_packed(*self._download.so_far)
+            self._tell()
+            self._look_at_memory(granted)
             if self._spool.is_full:
                 held = self._spool.most_held
                 return TooBigForMemory(needed=held + 1, available=held)
@@ -109,6 +123,20 @@ class OnItsWay:
         self._raise_explained(self._unpacking.error)
         self._finish()
         return None
+
+    def _look_at_memory(self, granted: int) -> None:
+        """Hold what was granted, or less, where something else has taken the memory meanwhile."""
+        held = self._spool.arrived - self._spool.used
+        self._spool.set_window(min(granted, held + MemoryBudget().room()))
+
+    def _changed(self) -> FetchFailed:
+        return FetchFailed(
+            url=public_url(self._context.request.url),
+            reason="The file changed between two requests: it was packed at first, and is not any more.",
+            hint="See that the server always sends the same file, and start the deployment again.",
+            status=None,
+            attempts=2,
+        )
 
     def go_on_in_parts(self, *, at_least: int) -> None:
         """Go on with what is there, and hold no more than it, or ``at_least`` bytes if that is more."""
@@ -129,38 +157,86 @@ class OnItsWay:
         if self.file_sum is not None:
             return replace(open_image(self._spool, self._type), file_size=size)
         image = open_arriving(self._spool, self._type)
-        return replace(image, file_size=size, held=image.held + PACKED_WINDOW)
+        pieces = partial(self._pieces, image.pieces)
+        return replace(image, file_size=size, held=image.held + PACKED_WINDOW, pieces=pieces)
+
+    def _pieces(self, pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
+        try:
+            yield from pieces()
+        except BadFormat as error:
+            self._raise_explained(error)
 
     def progress(self, done: int, total: int | None) -> tuple[int, int | None]:
         """Tell how far the deployment is, of which ``done`` of ``total`` bytes of the image were written.
 
         What is left of the file says more of the time that is left than what is left of the image.
         """
+        if self._unpacking is not None:
+            return self._progress_of_packed(done)
         if self.file_sum is None and self._file.known_size is not None:
             return self._file.used, self._file.known_size
         return done, total
+
+    def _progress_of_packed(self, done: int) -> tuple[int, int | None]:
+        if self._spool.known_size is not None or self._file.known_size is None:
+            return done, self._spool.known_size
+        # Of the file as much as was written of what it has unpacked to so far, which may be far ahead; and
+        # not all of it, as more is going to come out.
+        share = self._file.used * done // max(1, self._spool.arrived)
+        self._shown = max(self._shown, min(share, self._file.known_size - 1))
+        return self._shown, self._file.known_size
 
     def look_around(self) -> None:
         """Pass on what happens to the download."""
         if self._unpacking is None:
             waited = self._file.waited
-            self._context.effort.add(Limit.NETWORK, waited - self._waited)
+            self._effort.add(Limit.NETWORK, waited - self._waited)
             self._waited = waited
         self._download.pass_on_notes(self._context.reporter.note)
 
     def check(self) -> None:
         """Raise what the download, or unpacking, has ended with, if it has ended badly."""
-        for work in (self._download, self._unpacking):
+        self._raise_error_of(self._download)
+        if self._unpacking is not None:
+            self._raise_explained(self._unpacking.error)
+
+    def _raise_error_of(self, *works: BackgroundDownload | BackgroundUnpacking | None) -> None:
+        for work in works:
             if work is not None and work.error is not None:
                 raise self._told(work.error)
 
     def complete(self) -> None:
         """Make sure that all of the file has come, and its sum was right; raises what the download raises."""
         if self.file_sum is None:
-            _pass(self._spool)
+            self._pass(self._spool)
             self._finish()
 
+    def _pass(self, spool: StreamSpool) -> None:
+        """Let all of a file come: what is not used of it has to come all the same, as the sum is of all."""
+        at, has_ended = 0, False
+        while not has_ended:
+            # First: what comes between the two is seen the next time.
+            has_ended, end = spool.has_ended, spool.arrived
+            spool.release(at, end)
+            if at == end and not has_ended:
+                self._nap(self._unpacking if spool is not self._file else None)
+            at = end
+
+    def _nap(self, unpacking: BackgroundUnpacking | None) -> None:
+        """Wait a little for more. Raises what the download, or ``unpacking``, has ended with."""
+        self._raise_error_of(self._download, unpacking)
+        with self._effort.spent(Limit.NETWORK):
+            time.sleep(_NAP)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell how far the download is."""
+        self.look_around()
+        self._context.reporter.progress(*self._download.so_far, self._context.effort.limit())
+
     def _finish(self) -> None:
+        while not self._download.wait(_LOOK):
+            self._tell()
         try:
             downloaded = self._download.result()
         except ChecksumMismatch as error:
@@ -176,7 +252,7 @@ class OnItsWay:
         if error is None:
             return
         if isinstance(error, BadFormat) and self._context.request.check_sum is not None:
-            _pass(self._file)
+            self._pass(self._file)
             self._finish()
         raise self._told(error)
 
@@ -194,9 +270,11 @@ def _archive(image_type: ImageType, stack: ExitStack) -> PassingArchive | None:
     return archive
 
 
-def _pass(spool: StreamSpool) -> None:
-    """Let all of a file come: what is not used of it has to come all the same, as the sum is that of all."""
-    at = 0
-    while (end := spool.come(at + _PIECE)) > at:
-        spool.release(at, end)
-        at = end
+def _counted(feed: Callable[[bytes | memoryview], None], effort: Effort) -> Callable[..., None]:
+    """Give ``feed``, and let ``effort`` know how long it takes: it waits while sums are computed."""
+
+    def counted(data: bytes | memoryview) -> None:
+        with effort.spent(Limit.PROCESSOR):
+            feed(data)
+
+    return counted

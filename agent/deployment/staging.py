@@ -36,6 +36,11 @@ def source_of(request: Request) -> Source:
     )
 
 
+def may_be_local(source: Source) -> bool:
+    """Tell whether what comes may come from a file of this system, so that no network is waited for."""
+    return any(place.is_file for place in (source, *map(source.mirrored_at, source.mirrors)))
+
+
 def require_ca_file(request: Request) -> None:
     """Raise RequestError when the request names a file with certificates that is of no use."""
     path = request.options.ca_file
@@ -86,10 +91,6 @@ class FetchReport:
         """Its first bytes say that the file is not packed. Raises ImageLargerThanDisk."""
         self._is_plain = True
         self._require_fit()
-
-    def progress_of_packed(self, done: int, total: int | None) -> None:
-        """``done`` of ``total`` bytes of a packed file are here; they say nothing of the image's size."""
-        self._reporter.progress(done, total, self._effort.limit())
 
     def note(self, text: str) -> None:
         """Say what happens to the connection."""

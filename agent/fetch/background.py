@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from agent.effort import Effort
 from agent.fetch.digest import Digest
 from agent.fetch.download import download
 from agent.fetch.downloaded import Downloaded
@@ -27,8 +28,9 @@ class BackgroundDownload:
         digest: Digest,
         policy: RetryPolicy,
         check: Callable[[bytes], None],
+        effort: Effort | None = None,
     ) -> None:
-        """Begin. ``check`` sees the first bytes, see ``download``."""
+        """Begin. ``check`` sees the first bytes, and ``effort`` is told where time goes, see ``download``."""
         self._spool = spool
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._downloaded: Downloaded | None = None
@@ -47,6 +49,7 @@ class BackgroundDownload:
                     policy=policy,
                     listener=self,
                     on_first_bytes=check,
+                    effort=effort,
                 )
             except BaseException as error:
                 self.error = error
@@ -67,6 +70,11 @@ class BackgroundDownload:
         """Pass on what has been heard since the last time, in the calling thread."""
         while not self._notes.empty():
             to(self._notes.get())
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, so long at the most; tell whether it has come."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def result(self) -> Downloaded:
         """Wait for the end, and give it; raises what ``download`` raises."""

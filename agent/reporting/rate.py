@@ -16,16 +16,19 @@ class Rate:
     """Turns byte counts into Progress; the rate is that of the last ten seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin at zero bytes, now."""
+        """Begin with the first bytes that are told of: they may have been done before."""
         self._clock = clock
-        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._samples: deque[tuple[float, int]] = deque()
+        self._total: int | None = None
 
     def progress(self, done: int, total: int | None, limited_by: Limit | None = None) -> Progress:
         """Note that ``done`` bytes of ``total`` are done, and what sets the pace."""
         moment = self._clock()
-        if done < self._samples[-1][1]:
-            # The work began again (a server that can not resume): what was before says nothing now.
+        if total != self._total or (self._samples and done < self._samples[-1][1]):
+            # Other bytes are counted, or the work began again (a server that can not resume): what was
+            # before says nothing now.
             self._samples.clear()
+        self._total = total
         self._samples.append((moment, done))
         while len(self._samples) > 2 and moment - self._samples[1][0] > _WINDOW:
             self._samples.popleft()

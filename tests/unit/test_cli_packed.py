@@ -3,19 +3,23 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.deployment import on_its_way, stage
+from agent.deployment.on_its_way import OnItsWay
 from agent.fetch.memory import MemoryBudget
 from agent.images.packed.member import LARGEST_WINDOW
-from tests.misbehaving_server import MisbehavingServer, Serve
+from agent.images.pieces import Buffer
+from partitioning.open_disk import OpenDisk
+from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.packed_samples import TOOLS, packed
 from tests.small_images import gpt_image, put, random_file
 from tests.unit.test_cli_common import CommandLine, command
-from tests.unit.test_cli_stream import assert_deployed, deployed, steps
+from tests.unit.test_cli_stream import assert_deployed, deployed, progress_in, steps
 from tests.unit.test_images_common import MIB
 
 __all__ = ["command"]
@@ -62,6 +66,35 @@ def test_each_packing(
     assert_deployed(disk, raw)
     # What is all in memory is looked at before anything is written.
     assert ("look" in steps(said)) == (staging == "stream")
+
+
+@pytest.mark.parametrize("window", [6, 96])
+def test_the_progress_is_that_of_what_was_written(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    window: int,
+) -> None:
+    """However far unpacking is ahead of a slow disk."""
+    real = OpenDisk.pwritev
+
+    def slow(disk: OpenDisk, buffers: list[Buffer], offset: int) -> None:
+        time.sleep(0.25)
+        real(disk, buffers, offset)
+
+    monkeypatch.setattr(OpenDisk, "pwritev", slow)
+    monkeypatch.setattr(stage, "WINDOW", window * MIB)
+    url = server.on("/image", Serve(packed(raw.read_bytes(), "gzip")))
+    said, _ = deployed(command, url, disk, "raw", "--staging", "stream")
+    assert said.code == 0, said.err
+    told = progress_in(said, "write")
+    shares = [event["bytesDone"] / event["bytesTotal"] for event in told]
+    assert len(shares) > 3
+    assert shares[0] < 0.5
+    assert all(share < 1 for share in shares[:-1])
+    assert told[-1]["bytesTotal"] == 50 * MIB
 
 
 def test_the_plan_of_an_image_in_memory(
@@ -130,6 +163,50 @@ def test_a_memory_without_room_for_what_is_unpacked(
         assert_deployed(disk, raw)
 
 
+class _NoRoomAnyMore(MemoryBudget):
+    def room(self) -> int:
+        return 0
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_memory_that_somebody_else_takes_meanwhile(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    staging: str,
+) -> None:
+    monkeypatch.setattr(on_its_way, "MemoryBudget", _NoRoomAnyMore)
+    slow = Serve(packed(raw.read_bytes(), "bzip2"), drip=MIB, pause=0.1)
+    said, last = deployed(command, server.on("/image", slow), disk, "raw", "--staging", staging)
+    if staging == "memory":
+        assert (said.code, last["diskTouched"]) == (3, False), said.err
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+    else:
+        assert said.code == 0, said.err
+        assert "it is written while it is downloaded" in said.err
+        assert_deployed(disk, raw)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_memory_that_is_left_is_not_given_up(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less than was granted, but more than the image takes."""
+
+    class Less(MemoryBudget):
+        def room(self) -> int:
+            return 30 * MIB
+
+    monkeypatch.setattr(on_its_way, "MemoryBudget", Less)
+    slow = Serve(packed(raw.read_bytes(), "bzip2"), drip=MIB, pause=0.1)
+    said, _ = deployed(command, server.on("/image", slow), disk, "raw")
+    assert said.code == 0, said.err
+    assert "it is written while it is downloaded" not in said.err
+
+
 @pytest.mark.parametrize("staging", ["memory", "stream"])
 def test_what_is_damaged(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
@@ -148,6 +225,68 @@ def test_what_is_damaged(
     said, last = deployed(command, url, disk, "raw", "--staging", "memory", *SHA256, sound)
     assert (said.code, last["message"][:10]) == (4, "Bad sha256"), said.err
     assert last["checksum"] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_what_is_damaged_is_told_alike_however_it_is_staged(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    touched: bool,
+) -> None:
+    data = bytearray(packed(raw.read_bytes(), "bzip2"))
+    sound = hashlib.sha256(data).hexdigest()
+    data[len(data) - (MIB if touched else 4 * MIB)] ^= 0xFF
+    monkeypatch.setattr(stage, "WINDOW", (3 if touched else 96) * MIB)
+    if not touched:
+        # What is wrong is known before the disk is touched, and before all of the file is there.
+        real = OnItsWay.check
+
+        def late(staged: OnItsWay) -> None:
+            wait_until(lambda: staged._unpacking is not None and staged._unpacking.error is not None)
+            real(staged)
+
+        monkeypatch.setattr(OnItsWay, "check", late)
+    url = server.on("/image", Serve(bytes(data), drip=MIB // 2, pause=0.1))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", *SHA256, sound)
+    actual = hashlib.sha256(data).hexdigest()
+    assert (said.code, last["diskTouched"]) == (4, touched), said.err
+    assert last["message"] == f"Bad sha256 for downloaded file, got : {actual} while expecting {sound}."
+    assert last["checksum"] == actual
+    if touched:
+        assert not any(disk.read_bytes()[:MIB])
+    # A file that is damaged as it is meant to be is told as such.
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", *SHA256, actual)
+    assert said.code == (5 if touched else 3), said.err
+    assert "The bzip2 file is damaged" in last["detail"]
+
+
+def test_the_rest_of_a_damaged_file_does_not_come_in_silence(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = bytearray(packed(raw.read_bytes(), "bzip2"))
+    data[len(data) // 16] ^= 0xFF
+    url = server.on("/image", *[Serve(bytes(data), drip=MIB // 4, pause=0.1)] * 2)
+    said, last = deployed(command, url, disk, "raw", "--staging", "memory", *SHA256, "0" * 64)
+    assert (said.code, last["diskTouched"]) == (4, False), said.err
+    told = {event["bytesDone"] for event in progress_in(said, "fetch")}
+    assert len({done for done in told if done > len(data) // 2}) > 3
+
+
+@pytest.mark.parametrize("staging", ["auto", "memory"])
+def test_a_file_that_is_another_one_when_it_is_asked_for_again(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, staging: str
+) -> None:
+    url = server.on("/image", Serve(packed(raw.read_bytes(), "gzip")), Serve(raw.read_bytes()))
+    before = disk.read_bytes()
+    said, last = deployed(command, url, disk, "raw", "--staging", staging)
+    assert (said.code, last["diskTouched"]) == (4, False), said.err
+    assert last["message"] == f"Could not download image located : {url}."
+    assert "the file changed between two requests" in last["detail"].lower()
+    assert last["hint"]
+    assert disk.read_bytes() == before
 
 
 def test_what_follows_the_packed_image(

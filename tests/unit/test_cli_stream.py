@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +12,11 @@ import pytest
 
 from agent.deployment import stage
 from agent.deployment.on_its_way import OnItsWay
+from agent.fetch.digest import Digest
 from agent.fetch.errors import TooBigForMemory
+from agent.fetch.local_file import LocalReply
 from agent.fetch.memory import MemoryBudget
+from agent.images.ova import passing
 from partitioning.errors import DiskWriteError
 from partitioning.open_disk import OpenDisk
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
@@ -70,6 +74,11 @@ def deployed(
 def steps(said: Said) -> list[str]:
     events = [json.loads(line) for line in said.out.splitlines()]
     return [event["step"] for event in events if event["event"] == "step_finished"]
+
+
+def progress_in(said: Said, step: str) -> list[dict[str, Any]]:
+    events = [json.loads(line) for line in said.out.splitlines()]
+    return [event for event in events if event["event"] == "progress" and event["step"] == step]
 
 
 def assert_deployed(disk: Path, raw: Path) -> None:
@@ -447,6 +456,22 @@ def test_an_archive_with_much_ahead_of_its_disk(
     assert_deployed(disk, raw)
 
 
+def test_the_rest_of_an_archive_does_not_come_in_silence(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    files = {"box.ovf": ovf(), "box-disk1.vmdk": vmdk(raw, "streamOptimized").read_bytes()}
+    rest = 30 * MIB
+    data = archive(files | {"tools.iso": os.urandom(rest), "box.mf": manifest(files)})
+    slow = Serve(data, drip=MIB // 2, pause=0.05, cut_after=len(data) - 10 * MIB)
+    url = server.on("/i", slow, Serve(data, drip=MIB // 2, pause=0.05))
+    said, _ = deployed(command, url, disk, "ova", "--staging", "stream")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+    told = [event["bytesDone"] for event in progress_in(said, "write")]
+    assert len({done for done in told if done > len(data) - rest + 3 * MIB}) > 3
+    assert told == sorted(told)
+
+
 @pytest.mark.parametrize("end", ["cut", "whole"])
 def test_an_archive_without_its_disk(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path, end: str
@@ -475,6 +500,49 @@ def test_an_archive_with_a_disk_that_can_not_be_written_while_it_comes(
     said, _ = deployed(command, url, disk, "ova")
     assert said.code == 0, said.err
     assert_deployed(disk, raw)
+
+
+def limits(said: Said) -> set[str | None]:
+    events = [json.loads(line) for line in said.out.splitlines()]
+    return {event["limitedBy"] for event in events if event["event"] == "progress"}
+
+
+def slowed(call: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    def slow(*arguments: Any) -> Any:
+        time.sleep(seconds)
+        return call(*arguments)
+
+    return slow
+
+
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_a_slow_medium_is_no_network(
+    command: CommandLine, raw: Path, disk: Path, monkeypatch: pytest.MonkeyPatch, staging: str
+) -> None:
+    monkeypatch.setattr(LocalReply, "read", slowed(LocalReply.read, 0.01))
+    said, _ = deployed(command, raw.as_uri(), disk, "raw", "--staging", staging)
+    assert said.code == 0, said.err
+    assert "network" not in limits(said)
+
+
+@pytest.mark.parametrize("kind", ["raw", "ova"])
+def test_sums_that_take_long_are_work_of_the_processor(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    if kind == "raw":
+        monkeypatch.setattr(Digest, "update", slowed(Digest.update, 0.01))
+    else:
+        monkeypatch.setattr(passing._Passing, "take", slowed(passing._Passing.take, 0.04))
+    data = raw.read_bytes() if kind == "raw" else ova_of(raw)
+    said, _ = deployed(command, server.on("/i", Serve(data)), disk, kind, "--staging", "stream")
+    assert said.code == 0, said.err
+    assert "processor" in limits(said)
+    assert "network" not in limits(said)
 
 
 @pytest.mark.parametrize("staging", ["memory", "stream"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.deployment.waiting import Beside, Waiting
 from agent.effort import Effort, Limit
 
 
@@ -36,6 +37,40 @@ def found(clock: Clock, effort: Effort, **spent: float) -> Limit | None:
 )
 def test_what_sets_the_pace(clock: Clock, spent: dict[str, float], limit: Limit | None) -> None:
     assert found(clock, Effort(clock), **spent) is limit
+
+
+def test_waiting_that_has_no_name(clock: Clock) -> None:
+    effort = Effort(clock)
+    effort.add(None, 1.5)
+    assert found(clock, effort, processor=0.5) is None
+    effort.add(None, 1.0)
+    assert found(clock, effort, disk=1.5) is Limit.DISK
+    assert found(clock, effort, network=0.0) is None
+
+
+def test_a_file_of_this_system_comes_over_no_network(clock: Clock) -> None:
+    effort = Effort(clock)
+    waiting = Waiting(effort, is_local=True)
+    waiting.add(Limit.NETWORK, 2.0)
+    waiting.add(Limit.PROCESSOR, 0.1)
+    assert found(clock, effort) is None
+    waiting = Waiting(effort, is_local=False)
+    waiting.add(Limit.NETWORK, 2.0)
+    assert found(clock, effort) is Limit.NETWORK
+
+
+def test_a_download_beside_other_work(clock: Clock) -> None:
+    effort = Effort(clock)
+    beside = Beside(effort)
+    beside.add(Limit.NETWORK, 2.5)
+    assert found(clock, effort, disk=1.0) is Limit.DISK
+    # Who waits for a download that computes digests does not wait for the network.
+    waiting = Waiting(effort, is_local=False, beside=beside)
+    beside.add(Limit.PROCESSOR, 1.5)
+    waiting.add(Limit.NETWORK, 2.0)
+    assert found(clock, effort, disk=1.0) is Limit.PROCESSOR
+    waiting.add(Limit.NETWORK, 2.0)
+    assert found(clock, effort, disk=1.0) is Limit.NETWORK
 
 
 def test_only_the_last_seconds_count(clock: Clock) -> None:

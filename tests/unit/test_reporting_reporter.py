@@ -105,13 +105,17 @@ def test_progress_belongs_to_its_step() -> None:
     heard, clock = Heard(), Clock()
     reporter = reporter_with(heard, clock=clock)
     with reporter.step("fetch", "Downloading"):
+        reporter.progress(0, 4000)
         clock.now += 10
         reporter.progress(1000, 4000)
     with reporter.step("write", "Writing"):
         assert reporter.status.progress is None
         clock.now += 1
+        reporter.progress(0, None)
+        clock.now += 1
         reporter.progress(100, None)
-    first, second = (event for event, _ in heard.told if isinstance(event, events.Progressed))
+    told = [event for event, _ in heard.told if isinstance(event, events.Progressed)]
+    first, second = told[1], told[3]
     assert (first.step, first.progress.bytes_per_second, first.progress.eta_seconds) == ("fetch", 100, 30)
     assert (second.step, second.progress.bytes_per_second, second.progress.eta_seconds) == (
         "write",
