@@ -8,13 +8,11 @@ from agent.deployment.staging import (
     FetchReport,
     digest_of,
     early_check,
-    may_be_local,
     packing_in,
     policy_of,
     source_of,
 )
 from agent.deployment.target import Target
-from agent.deployment.waiting import Waiting
 from agent.fetch.download import download
 from agent.fetch.errors import ChecksumMismatch
 from agent.fetch.memory import MemoryBudget
@@ -70,16 +68,15 @@ class InMemory:
 
         with ExitStack() as until_whole:
             self._spool = until_whole.enter_context(Spool())
-            source = source_of(context.request)
             try:
                 downloaded = download(
-                    source,
+                    source_of(context.request),
                     self._spool,
                     digest=digest_of(context.request),
                     budget=budget,
                     policy=policy_of(context.request),
                     listener=report,
-                    effort=Waiting(context.effort, is_local=may_be_local(source)),
+                    effort=context.effort,
                     on_first_bytes=on_first_bytes,
                 )
             except ChecksumMismatch as error:
