@@ -23,6 +23,7 @@ from agent.deployment.staging import require_ca_file
 from agent.deployment.steps import Step
 from agent.deployment.target import Target, choose_target
 from agent.errors import StillBootable, words_of
+from agent.images.errors import BadFormat
 from agent.images.image import Image
 from agent.images.written_image import written_image
 from agent.interrupts import undisturbed
@@ -200,7 +201,11 @@ def _write(context: Context, image: Image, staged: Staged, disk: OpenDisk, held:
 
     written = Written() if context.request.options.verify else None
     with context.step(Step.WRITE):
-        size = write_image(image, disk, held, on_progress, context.effort, written)
+        try:
+            size = write_image(image, disk, held, on_progress, context.effort, written)
+        except BadFormat:
+            staged.explain_damage()
+            raise
         staged.complete()
     with context.step(Step.FLUSH):
         # With progress: on a slow disk it takes minutes, and that is not a hang.

@@ -100,5 +100,8 @@ class InMemory:
     def check(self) -> None:
         """Do nothing: it has ended well."""
 
+    def explain_damage(self) -> None:
+        """Do nothing: it is the file that was asked for."""
+
     def complete(self) -> None:
         """Do nothing: all has come."""

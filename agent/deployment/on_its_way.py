@@ -1,10 +1,9 @@
 """An image that is looked at, and written, while its file comes; unpacked on the way where it is packed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 
 from agent.deployment.context import Context
 from agent.deployment.file_sum import file_sum_of, tell_sum
@@ -35,7 +34,6 @@ from agent.images.open_image import open_image
 from agent.images.ova.passing import PassingArchive
 from agent.images.packed.background import BackgroundUnpacking
 from agent.images.packed.packing import Packing
-from agent.images.pieces import Piece
 from agent.request.model import ImageType
 
 _LOOK = 0.1
@@ -157,14 +155,7 @@ class OnItsWay:
         if self.file_sum is not None:
             return replace(open_image(self._spool, self._type), file_size=size)
         image = open_arriving(self._spool, self._type)
-        pieces = partial(self._pieces, image.pieces)
-        return replace(image, file_size=size, held=image.held + PACKED_WINDOW, pieces=pieces)
-
-    def _pieces(self, pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
-        try:
-            yield from pieces()
-        except BadFormat as error:
-            self._raise_explained(error)
+        return replace(image, file_size=size, held=image.held + PACKED_WINDOW)
 
     def progress(self, done: int, total: int | None) -> tuple[int, int | None]:
         """Tell how far the deployment is, of which ``done`` of ``total`` bytes of the image were written.
@@ -247,14 +238,17 @@ class OnItsWay:
             self._archive.check()
         self.file_sum = file_sum_of(self._context, downloaded)
 
-    def _raise_explained(self, error: BaseException | None) -> None:
-        """Raise ``error``; where the file is damaged, and not the one that was asked for, that is told."""
-        if error is None:
-            return
-        if isinstance(error, BadFormat) and self._context.request.check_sum is not None:
+    def explain_damage(self) -> None:
+        """Raise ChecksumMismatch where all of the file has another sum than the one that was asked for."""
+        if self.file_sum is None and self._context.request.check_sum is not None:
             self._pass(self._file)
             self._finish()
-        raise self._told(error)
+
+    def _raise_explained(self, error: BaseException | None) -> None:
+        if isinstance(error, BadFormat):
+            self.explain_damage()
+        if error is not None:
+            raise self._told(error)
 
     def _told(self, error: BaseException) -> BaseException:
         if isinstance(error, ChecksumMismatch):

@@ -42,6 +42,10 @@ class Staged(Protocol):
         """Raise what the download has ended with, if it has ended badly."""
         ...
 
+    def explain_damage(self) -> None:
+        """The file has turned out to be damaged: raise ChecksumMismatch where that is why."""
+        ...
+
     def complete(self) -> None:
         """Make sure that all of the file has come, and its sum was right; raises what the download raises."""
         ...

@@ -177,7 +177,7 @@ def test_image_larger_than_memory(
     huge = tmp_path / "huge"
     huge.touch()
     os.truncate(huge, 14 << 40 if kind == "raw" else 160 * MIB)
-    body = qcow2_gpt.read_bytes()[:65536] if kind == "qcow2" else bytes(510) + b"\x55\xaa"
+    body = qcow2_gpt.read_bytes()[:65536] if kind == "qcow2" else bytes(510) + b"\x55\xaa" + bytes(65024)
     url = server.on("/image", Serve(body, length=13 << 40, end="stall"))
     before = huge.stat().st_blocks, huge.stat().st_mtime_ns
     ended = agent.deploy(request_for(url, huge, kind, options={"staging": "memory"}))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -240,6 +241,34 @@ def test_a_wrong_sum(command: CommandLine, server: MisbehavingServer, raw: Path,
     assert last["message"] == f"Bad sha256 for downloaded file, got : {actual} while expecting {'0' * 64}."
     assert (last["diskTouched"], last["checksum"]) == (True, actual)
     assert not any(disk.read_bytes()[:MIB])
+
+
+def test_a_damaged_file_with_a_sum(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That it is not the file that was asked for says more than where it could not be read any more."""
+    monkeypatch.setattr(stage, "WINDOW", 3 * MIB)
+    lines = tmp_path / "lines.raw"
+    shutil.copy(raw, lines)
+    put(lines, 36 * MIB, b"".join(b"%015d\n" % number for number in range(24 << 16)))
+    data = bytearray(qcow2(lines, "-c").read_bytes())
+    sound = hashlib.sha256(data).hexdigest()
+    # More than a cluster: the beginning of one is among it.
+    data[len(data) // 2 : len(data) // 2 + 2 * 65536] = b"\xff" * 2 * 65536
+    url = server.on("/image", Serve(bytes(data)))
+    for sum_, code, message in (
+        (sound, 4, f"Bad sha256 for downloaded file, got : {hashlib.sha256(data).hexdigest()} while"),
+        (hashlib.sha256(data).hexdigest(), 5, "Can't write qcow2 on disk."),
+    ):
+        more = ("--check-sum", sum_, "--check-sum-type", "sha256", "--staging", "stream")
+        said, last = deployed(command, url, disk, "qcow2", *more)
+        assert (said.code, last["diskTouched"]) == (code, True), said.err
+        assert last["message"].startswith(message)
 
 
 @pytest.mark.usefixtures("small_window")
