@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -271,12 +270,14 @@ def test_nothing_more_is_imported_for_the_help() -> None:
 
 
 def test_the_help_comes_at_once() -> None:
-    # The best of some: another process may have been in the way of the others.
+    # Seconds of the processor, and the best of some: other processes may be in the way.
     seconds = []
     for _ in range(5):
-        started = time.monotonic()
+        before = os.times()
         said = help_process("from agent.__main__ import main; main()")
-        seconds.append(time.monotonic() - started)
+        after = os.times()
+        taken = (after.children_user - before.children_user, after.children_system - before.children_system)
+        seconds.append(sum(taken))
         assert "deploy" in said
     assert min(seconds) < 0.25
 
