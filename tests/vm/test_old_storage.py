@@ -57,7 +57,7 @@ def first_boot(server: VirtualServer, rescue: RescueSystem) -> SshConnection:
     shell.run("udevadm", "trigger", "--action=add", "--subsystem-match=block")
     server.wait_for(
         lambda: all("lvm" in device_types(shell, disk) for disk in ARRAYS.values()),
-        timeout=120,
+        timeout=BOOT_SECONDS,
         what="LVM on the old arrays",
     )
     return shell
