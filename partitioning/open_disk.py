@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from partitioning.direct_io import DirectIo, open_direct
 from partitioning.errors import DiskBusy, DiskNotFound, DiskReadError, DiskUnsuitable, DiskWriteError
 from partitioning.file_lock import lock_whole_file
 from partitioning.flushing import OnProgress, wait_for_medium
@@ -49,6 +50,8 @@ class OpenDisk:
         """Take over an open file descriptor; use ``open_exclusively`` to get one."""
         self.path = path
         self.fd = fd
+        self.direct: DirectIo | None = None
+        """For what is large, where there is a way past the cache."""
         self.sector_size = sector_size
         self.is_block_device = is_block_device
         self._size = size
@@ -62,18 +65,25 @@ class OpenDisk:
         """Return exactly ``length`` bytes at ``offset``."""
         if offset < 0 or length < 0 or offset + length > self._size:
             raise self._read_error(offset, f"{length} bytes there are past the end of the disk")
-        pieces = []
-        while length > 0:
-            try:
-                piece = os.pread(self.fd, length, offset)
-            except OSError as error:
-                raise self._read_error(offset, os.strerror(error.errno or 0)) from error
-            if not piece:
-                raise self._read_error(offset, "it ends there")
+        try:
+            pieces = self.direct.read(length, offset) if self.direct else []
+        except OSError as error:
+            raise self._read_error(offset, os.strerror(error.errno or 0)) from error
+        done = sum(map(len, pieces))
+        while done < length:
+            piece = self._read_cached(length - done, offset + done)
             pieces.append(piece)
-            length -= len(piece)
-            offset += len(piece)
-        return b"".join(pieces)
+            done += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read_cached(self, length: int, offset: int) -> bytes:
+        try:
+            piece = os.pread(self.fd, length, offset)
+        except OSError as error:
+            raise self._read_error(offset, os.strerror(error.errno or 0)) from error
+        if not piece:
+            raise self._read_error(offset, "it ends there")
+        return piece
 
     def pwrite(self, data: bytes, offset: int) -> None:
         """Write all of ``data`` at ``offset``."""
@@ -93,6 +103,14 @@ class OpenDisk:
         length = sum(map(len, buffers))
         if offset < 0 or offset + length > self._size:
             raise self._write_error(offset, f"{length} bytes there are past the end of the disk")
+        try:
+            done = self.direct.write(buffers, offset) if self.direct else 0
+        except OSError as error:
+            raise self._write_error(offset, os.strerror(error.errno or 0)) from error
+        if done < length:
+            self._write_cached(_behind(done, buffers) if done else buffers, offset + done)
+
+    def _write_cached(self, buffers: Sequence[bytes | memoryview], offset: int) -> None:
         for first in range(0, len(buffers), _MOST_BUFFERS):
             some = buffers[first : first + _MOST_BUFFERS]
             length = sum(map(len, some))
@@ -203,11 +221,14 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
         disk = _describe(path, fd, sector_size)
         _refuse_read_only(disk)
         _refuse_unprivileged(disk)
+        disk.direct = open_direct(fd, disk.sector_size) if disk.is_block_device else None
         yield disk
     finally:
         if disk is not None:
             # A thread whose call was never answered must not go on with what gets the number next.
             disk.fd = -1
+            if disk.direct is not None:
+                disk.direct.close()
         os.close(fd)
 
 
@@ -360,6 +381,16 @@ def _refuse_unprivileged(disk: OpenDisk) -> None:
         ) from error
     except OSError as error:
         raise _open_error(disk.path, error) from error
+
+
+def _behind(length: int, buffers: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Give what there is behind the first ``length`` bytes."""
+    rest: list[bytes | memoryview] = []
+    for buffer in buffers:
+        if length < len(buffer):
+            rest.append(memoryview(buffer)[length:])
+        length = max(0, length - len(buffer))
+    return rest
 
 
 def _flush_buffers(fd: int) -> None:

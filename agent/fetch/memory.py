@@ -14,8 +14,9 @@ from agent.fetch.errors import TooBigForMemory
 RESERVE = 256 << 20
 """Bytes never given to an image, for what runs beside it and after it:
 
-- 64 MiB writing: up to 8 pieces of 2 MiB, packed and unpacked, and a table of 2 MiB clusters (40 MiB).
-- 64 MiB the agent's own growth: decompression, partition table, ConfigDrive.
+- 72 MiB writing: up to 8 pieces of 2 MiB, packed and unpacked, 2 MiB for each thread that writes past the
+  cache, and a table of 2 MiB clusters (40 MiB).
+- 56 MiB the agent's own growth: decompression, partition table, ConfigDrive.
 - 128 MiB page cache in front of the disk and of the rescue system's own programs. With less, writing to the
   disk waits for every page, and tools are read again and again from the medium.
 
