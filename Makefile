@@ -9,11 +9,11 @@ BENCHMARKS := PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks
 FIRMWARE ?= legacy
 MINUTES ?= 30
 READERS ?= qcow2 vmdk ova packed
-# For make bench: GiB of the image, MB/s of the link, rounds, cached or direct, patterns of ways with commas between.
+# For make bench: GiB of the image, MB/s of the link, rounds, direct or cached, patterns of ways with commas between.
 SIZE ?= 10
 RATE ?= 100
 ROUNDS ?= 3
-DISK ?= cached
+DISK ?= direct
 ONLY ?= *
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
@@ -57,7 +57,7 @@ test-disk: setup ## tests on files and loop devices
 	$(BIN)/pytest -q -n 2 tests/disk
 
 test-vm: setup ## tests in virtual servers, legacy and UEFI
-	$(BIN)/pytest -v -n 2 --dist loadscope --no-loadscope-reorder -m 'not long' tests/vm
+	BYOI_CPUS=1 $(BIN)/pytest -v -n 2 --dist loadscope --no-loadscope-reorder --durations=15 -m 'not long' tests/vm
 
 demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
 	@$(TESTBED) demo

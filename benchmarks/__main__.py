@@ -19,8 +19,8 @@ from benchmarks.turns import Settings, run_benchmarks
 from benchmarks.ways import all_ways, growth_ways
 
 _TABLES = {
-    DiskKind.CACHED: Path("build/bench.json"),
-    DiskKind.DIRECT: Path("build/bench-direct.json"),
+    DiskKind.DIRECT: Path("build/bench.json"),
+    DiskKind.CACHED: Path("build/bench-cached.json"),
 }
 _GROWTH = Path("build/bench-growth.json")
 
@@ -73,9 +73,11 @@ def _growth(arguments: argparse.Namespace) -> int:
 
 def _document(arguments: argparse.Namespace) -> int:
     for kind, path in _TABLES.items():
-        (results,) = load(path)
-        put(arguments.document, f"bench {kind}", report(results))
-    put(arguments.document, "bench-growth", growth_report(load(_GROWTH)))
+        if path.exists():
+            (results,) = load(path)
+            put(arguments.document, f"bench {kind}", report(results))
+    if _GROWTH.exists():
+        put(arguments.document, "bench-growth", growth_report(load(_GROWTH)))
     return 0
 
 
@@ -105,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     for command, rounds in ((table, 3), (growth, 1)):
         command.add_argument("--rate", type=float, default=100, help="MB/s of the limited link (100)")
         command.add_argument(
-            "--disk", type=DiskKind, default=DiskKind.CACHED, help="cached or direct (cached)"
+            "--disk", type=DiskKind, default=DiskKind.DIRECT, help="direct or cached (direct)"
         )
         command.add_argument("--rounds", type=int, default=rounds, help=f"({rounds})")
     document = commands.add_parser("document", help="write what was found last into a document")

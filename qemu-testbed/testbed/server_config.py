@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class Firmware(StrEnum):
         """Whether the system that it starts finds /sys/firmware/efi."""
         return self is not Firmware.LEGACY
 
+
+_CPUS = 2
 
 # The two ways to boot that a deployment tells apart. Secure Boot is the second of them with a policy on top.
 BOOT_MODES = (Firmware.LEGACY, Firmware.UEFI)
@@ -85,7 +88,7 @@ class ServerConfig:
     name: str
     firmware: Firmware = Firmware.LEGACY
     memory_mib: int = 2048
-    cpus: int = 2
+    cpus: int = field(default_factory=lambda: int(os.environ.get("BYOI_CPUS", _CPUS)))
     disks: tuple[Disk, ...] = ()
     kernel_boot: KernelBoot | None = None
     firmware_decides: bool = False

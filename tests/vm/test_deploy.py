@@ -49,6 +49,7 @@ def deployed(
     in_rescue = ServerConfig(
         name=f"{firmware}-rescue",
         firmware=firmware,
+        cpus=2,  # several threads write where there are several processors
         disks=(Disk(path=disk, serial="DEPLOY01"),),
         kernel_boot=rescue.boot(),
         firmware_variables=variables,
