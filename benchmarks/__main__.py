@@ -75,6 +75,8 @@ def _document(arguments: argparse.Namespace) -> int:
     for kind, path in _TABLES.items():
         if path.exists():
             (results,) = load(path)
+            if results.disk is not kind:
+                raise TestbedError(f"{path} is of a disk of the kind {results.disk}", hint="Measure again.")
             put(arguments.document, f"bench {kind}", report(results))
     if _GROWTH.exists():
         put(arguments.document, "bench-growth", growth_report(load(_GROWTH)))

@@ -12,13 +12,15 @@ import mmap
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 Buffer = bytes | memoryview
 
 _STAGE_BYTES = 2 << 20
 """Bytes of a thread's aligned memory, from which the device takes what is written."""
-_LEAST_BYTES = 64 << 10
-"""Bytes below which the wait for the device costs more than the cache."""
+_LEAST_BYTES = 512 << 10
+"""Bytes below which the cache is better: who writes past it waits for the device each time, and a disk with
+spinning platters may take 8 ms for that."""
 
 
 class DirectIo:
@@ -29,6 +31,8 @@ class DirectIo:
         self._fd = fd
         self._unit = unit
         self._own = threading.local()
+        self._lock = threading.Lock()
+        self._under_way = 0
 
     def write(self, buffers: Sequence[Buffer], offset: int) -> int:
         """Write the first bytes of ``buffers`` at ``offset``, and give how many; the rest is for the cache.
@@ -37,36 +41,58 @@ class DirectIo:
         them so. Raises OSError.
         """
         length, done = self._suitable(sum(map(len, buffers)), offset), 0
-        for piece in _in_stages(buffers, self._stage(), length) if length else ():
-            if not self._write_piece(piece, offset + done):
-                break
-            done += len(piece)
+        if not length:
+            return 0
+        with self._call() as fd:
+            for piece in _in_stages(buffers, self._stage(), length):
+                if not _write_piece(fd, piece, offset + done):
+                    break
+                done += len(piece)
         return done
 
     def read(self, length: int, offset: int) -> list[bytes]:
-        """Read the first of ``length`` bytes at ``offset``, as many as suit. Raises OSError.
+        """Read the first of ``length`` bytes at ``offset``; the rest is for the cache.
 
-        What is not there, also for the reasons that ``write`` has, is for the cache.
+        Besides where ``write`` leaves some, there is a rest where something goes wrong: through the cache
+        the kernel says at which page.
         """
-        length, pieces = self._suitable(length, offset), []
-        while length:
+        pieces = []
+        while length := self._suitable(length, offset):
             stage = self._stage()[:length]
             try:
-                count = os.preadv(self._fd, [stage], offset)
-            except OSError as error:
-                if error.errno == errno.EINVAL:
-                    break
-                raise
+                with self._call() as fd:
+                    count = os.preadv(fd, [stage], offset)
+            except OSError:
+                break
             if not count:
                 break
             pieces.append(bytes(stage[:count]))
-            length, offset = self._suitable(length - count, offset + count), offset + count
+            length, offset = length - count, offset + count
         return pieces
 
-    def close(self) -> None:
-        """Close it; a thread that still waits for an answer must not go on with what gets the number next."""
-        fd, self._fd = self._fd, -1
-        os.close(fd)
+    def close(self) -> bool:
+        """Close it, so that no call begins any more.
+
+        While one is under way, which the device has not answered, it stays open, and the answer is False.
+        """
+        with self._lock:
+            fd, self._fd = self._fd, -1
+            is_idle = not self._under_way
+        if is_idle:
+            os.close(fd)
+        return is_idle
+
+    @contextmanager
+    def _call(self) -> Iterator[int]:
+        with self._lock:
+            if self._fd < 0:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._under_way += 1
+        try:
+            yield self._fd
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def _suitable(self, length: int, offset: int) -> int:
         suitable = length // self._unit * self._unit
@@ -78,26 +104,30 @@ class DirectIo:
         stage: memoryview = self._own.stage
         return stage
 
-    def _write_piece(self, piece: memoryview, offset: int) -> bool:
-        """Write all of it; False where the device does not take it so."""
-        while piece:
-            try:
-                written = os.pwrite(self._fd, piece, offset)
-            except OSError as error:
-                if error.errno == errno.EINVAL:
-                    return False
-                raise
-            piece, offset = piece[written:], offset + written
-        return True
 
+def open_direct(fd: int, unit: int) -> DirectIo | None:
+    """Open the block device that ``fd`` is of once more; None where the kernel does not do it.
 
-def open_direct(fd: int, sector_size: int) -> DirectIo | None:
-    """Open the block device that ``fd`` is of once more; None where the kernel does not do it."""
+    ``unit`` is how many bytes its cache writes together.
+    """
     try:
         again = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC)
     except OSError:
         return None
-    return DirectIo(again, max(sector_size, mmap.PAGESIZE))
+    return DirectIo(again, unit)
+
+
+def _write_piece(fd: int, piece: memoryview, offset: int) -> bool:
+    """Write all of it; False where the device does not take it so."""
+    while piece:
+        try:
+            written = os.pwrite(fd, piece, offset)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        piece, offset = piece[written:], offset + written
+    return True
 
 
 def _in_stages(buffers: Sequence[Buffer], stage: memoryview, length: int) -> Iterator[memoryview]:

@@ -21,6 +21,7 @@ from partitioning.zeroing import punch_zeroes
 _BLKROGET = 0x125E
 _BLKFLSBUF = 0x1261
 _BLKSSZGET = 0x1268
+_BLKBSZGET = 0x80081270
 _BLKGETSIZE64 = 0x80081272
 
 # What an offline path, or one that has just gone, answers.
@@ -65,10 +66,7 @@ class OpenDisk:
         """Return exactly ``length`` bytes at ``offset``."""
         if offset < 0 or length < 0 or offset + length > self._size:
             raise self._read_error(offset, f"{length} bytes there are past the end of the disk")
-        try:
-            pieces = self.direct.read(length, offset) if self.direct else []
-        except OSError as error:
-            raise self._read_error(offset, os.strerror(error.errno or 0)) from error
+        pieces = self.direct.read(length, offset) if self.direct else []
         done = sum(map(len, pieces))
         while done < length:
             piece = self._read_cached(length - done, offset + done)
@@ -106,7 +104,9 @@ class OpenDisk:
         try:
             done = self.direct.write(buffers, offset) if self.direct else 0
         except OSError as error:
-            raise self._write_error(offset, os.strerror(error.errno or 0)) from error
+            # The kernel empties its cache first, and what goes wrong with that it tells here as well.
+            why = f"{os.strerror(error.errno or 0)}; what was written before may be concerned"
+            raise self._write_error(offset, why) from error
         if done < length:
             self._write_cached(_behind(done, buffers) if done else buffers, offset + done)
 
@@ -128,7 +128,7 @@ class OpenDisk:
             raise self._write_error(offset, f"{length} bytes there are past the end of the disk")
         # Whole pages of a device only: the rest of one may be waiting in the cache to be written, by a
         # thread that has read it before it was zeroed below.
-        unit = max(self.sector_size, mmap.PAGESIZE) if self.is_block_device else self.sector_size
+        unit = self.cache_unit()
         start = -(-offset // unit) * unit
         end = (offset + length) // unit * unit
         if start >= end or not self._punch(start, end - start):
@@ -184,8 +184,14 @@ class OpenDisk:
         zeroes = bytes(min(_ZERO_PIECE, length))
         while offset < end:
             piece = zeroes[: end - offset]
-            self.pwrite(piece, offset)
+            self.pwritev([piece], offset)
             offset += len(piece)
+
+    def cache_unit(self) -> int:
+        """Give how many bytes the kernel's cache writes together: a page, or a block if that is larger."""
+        if not self.is_block_device:
+            return self.sector_size
+        return max(self.sector_size, mmap.PAGESIZE, _ioctl_int(self.fd, _BLKBSZGET))
 
     def _read_error(self, offset: int, why: str) -> DiskReadError:
         return DiskReadError(
@@ -221,15 +227,16 @@ def open_exclusively(path: Path, *, sector_size: int | None = None) -> Iterator[
         disk = _describe(path, fd, sector_size)
         _refuse_read_only(disk)
         _refuse_unprivileged(disk)
-        disk.direct = open_direct(fd, disk.sector_size) if disk.is_block_device else None
+        if disk.is_block_device:
+            disk.direct = open_direct(fd, disk.cache_unit())
         yield disk
     finally:
         if disk is not None:
             # A thread whose call was never answered must not go on with what gets the number next.
             disk.fd = -1
-            if disk.direct is not None:
-                disk.direct.close()
-        os.close(fd)
+        # Nor may others get the disk while it still may be written to: the end of the process gives it up.
+        if disk is None or disk.direct is None or disk.direct.close():
+            os.close(fd)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ def in_threads(items: Iterable[_Item], work: Callable[[_Item], None], *, path: P
     What goes wrong first, in any thread, is raised when the others have stopped. Raises DiskWriteError when
     none ends for half an hour; ``path`` names the disk they work on.
     """
-    team = _Team(work, min(_MOST_THREADS, os.cpu_count() or 1), path)
+    # One more than there are processors: one waits for the disk, which is written past the cache.
+    team = _Team(work, min(_MOST_THREADS, len(os.sched_getaffinity(0)) + 1), path)
     try:
         for item in items:
             team.give(item)

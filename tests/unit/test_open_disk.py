@@ -120,7 +120,7 @@ def fail(*_: object) -> int:
 
 
 def test_errors_of_the_kernel(disk: OpenDisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("pread", "pwrite", "fsync"):
+    for name in ("pread", "pwrite", "pwritev", "fsync"):
         monkeypatch.setattr(os, name, fail)
     monkeypatch.setattr(module, "punch_zeroes", fail)
     with error_of(DiskReadError, "Reading from", "At byte 512: Input/output error."):
@@ -191,7 +191,7 @@ def test_only_whole_sectors_are_punched(disk: OpenDisk, monkeypatch: pytest.Monk
         return True
 
     monkeypatch.setattr(module, "punch_zeroes", punch)
-    monkeypatch.setattr(disk, "pwrite", lambda data, offset: written.append((offset, len(data))))
+    monkeypatch.setattr(disk, "pwritev", lambda data, offset: written.append((offset, len(data[0]))))
     disk.zero(1000, 10_000)
     assert punched == [(1024, 9728)]
     assert written == [(1000, 24), (10752, 248)]
