@@ -126,20 +126,22 @@ def failing_disk(tmp_path: Path, make_loop: MakeLoop) -> Iterator[Path]:
         tool("umount", "--lazy", medium)
 
 
-@pytest.mark.parametrize("length", [256 << 10, 90 * MIB], ids=["through-the-cache", "past-the-cache"])
+@pytest.mark.parametrize("run", [448 << 10, 64 * MIB], ids=["through-the-cache", "past-the-cache"])
 def test_write_error_of_the_device(
-    agent: Agent, server: MisbehavingServer, tmp_path: Path, failing_disk: Path, length: int
+    agent: Agent, server: MisbehavingServer, tmp_path: Path, failing_disk: Path, run: int
 ) -> None:
     """What goes through the cache fails when it is flushed; what does not, where it is written."""
     image = gpt_image(tmp_path / "image.raw", size=140 * MIB)
-    for start in range(40 * MIB, 130 * MIB, max(length, 512 << 10)):
-        put(image, start, os.urandom(length))
+    gap = bytes(64 << 10)
+    for start in range(37 * MIB, 139 * MIB, run + len(gap)):
+        content = os.urandom(run) + gap
+        put(image, start, content[: 139 * MIB - start])
     ended = agent.deploy(
         request_for(serve(server, image), failing_disk, "raw", options={"bootType": "legacy"})
     )
     assert (ended.code, ended.message) == (5, "Can't write raw on disk."), ended.people
     assert ended.status["diskTouched"] is True
-    assert ("reported at flush" in ended.people) == (length < MIB), ended.people
+    assert ("reported at flush" in ended.people) == (run < MIB), ended.people
     assert "does not boot" in ended.people
     with failing_disk.open("rb") as stream:
         assert not any(stream.read(MIB))
