@@ -16,7 +16,8 @@ from tests.agent_process import (
     request_for,
     started,
 )
-from tests.disk.conftest import MakeLoop, serve
+from tests.disk.conftest import serve
+from tests.disk.loop_device import loop_device
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.small_images import MIB, gpt_image, put, random_file, tool
 
@@ -112,7 +113,7 @@ def test_two_at_once(agent: Agent, server: MisbehavingServer, large_image: Path,
 
 
 @pytest.fixture
-def failing_disk(tmp_path: Path, make_loop: MakeLoop) -> Iterator[Path]:
+def failing_disk(tmp_path: Path) -> Iterator[Path]:
     """A block device that takes 64 MiB and reports an error for what comes after: its medium is full."""
     medium = tmp_path / "medium"
     medium.mkdir()
@@ -121,7 +122,8 @@ def failing_disk(tmp_path: Path, make_loop: MakeLoop) -> Iterator[Path]:
         backing = medium / "disk"
         backing.touch()
         os.truncate(backing, 160 * MIB)
-        yield make_loop(backing)
+        with loop_device(backing) as device:
+            yield device
     finally:
         tool("umount", "--lazy", medium)
 
