@@ -72,6 +72,8 @@ def _growth(arguments: argparse.Namespace) -> int:
 
 
 def _document(arguments: argparse.Namespace) -> int:
+    if not any(path.exists() for path in (*_TABLES.values(), _GROWTH)):
+        raise TestbedError("nothing has been measured yet", hint="Run make bench, or make bench-growth.")
     for kind, path in _TABLES.items():
         if path.exists():
             (results,) = load(path)

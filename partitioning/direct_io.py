@@ -85,11 +85,12 @@ class DirectIo:
     @contextmanager
     def _call(self) -> Iterator[int]:
         with self._lock:
-            if self._fd < 0:
+            fd = self._fd
+            if fd < 0:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self._under_way += 1
         try:
-            yield self._fd
+            yield fd
         finally:
             with self._lock:
                 self._under_way -= 1
