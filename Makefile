@@ -9,11 +9,11 @@ BENCHMARKS := PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks
 FIRMWARE ?= legacy
 MINUTES ?= 30
 READERS ?= qcow2 vmdk ova packed
-# For make bench: GiB of the image, MB/s of the link, rounds, direct or cached, patterns of ways with commas between.
+# For make bench: GiB of the image, MB/s of the link, rounds, ssd, direct or cached, patterns of ways with commas between.
 SIZE ?= 10
 RATE ?= 100
 ROUNDS ?= 3
-DISK ?= direct
+DISK ?= ssd
 ONLY ?= *
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 

@@ -19,7 +19,8 @@ from benchmarks.turns import Settings, run_benchmarks
 from benchmarks.ways import all_ways, growth_ways
 
 _TABLES = {
-    DiskKind.DIRECT: Path("build/bench.json"),
+    DiskKind.SSD: Path("build/bench.json"),
+    DiskKind.DIRECT: Path("build/bench-direct.json"),
     DiskKind.CACHED: Path("build/bench-cached.json"),
 }
 _GROWTH = Path("build/bench-growth.json")
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     for command, rounds in ((table, 3), (growth, 1)):
         command.add_argument("--rate", type=float, default=100, help="MB/s of the limited link (100)")
         command.add_argument(
-            "--disk", type=DiskKind, default=DiskKind.DIRECT, help="direct or cached (direct)"
+            "--disk", type=DiskKind, default=DiskKind.SSD, help="ssd, direct or cached (ssd)"
         )
         command.add_argument("--rounds", type=int, default=rounds, help=f"({rounds})")
     document = commands.add_parser("document", help="write what was found last into a document")

@@ -98,7 +98,8 @@ class _Bench:
         self._place.ram.mkdir()
         before = self._disk.written()
         try:
-            usage = measure(self._command(way), self._disk.flush)
+            with self._disk.at_its_speed():
+                usage = measure(self._command(way), self._disk.flush)
         finally:
             shutil.rmtree(self._place.ram)
         figures = Figures(
