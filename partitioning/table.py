@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from partitioning.byte_access import ByteReader
+from partitioning.byte_access import ByteReader, NotThereYet
 from partitioning.errors import SectorSizeMismatch, TableUnusable
 from partitioning.gpt import Gpt, GptPartition, has_header, read_backup, read_primary
 from partitioning.mbr import Mbr, MbrKind, read_mbr
@@ -136,7 +136,7 @@ def _primary(reader: ByteReader, sector_size: int) -> Gpt:
 def _backup_is_good(reader: ByteReader, sector_size: int) -> bool:
     try:
         read_backup(reader, sector_size)
-    except TableUnusable:
+    except (TableUnusable, NotThereYet):
         return False
     return True
 

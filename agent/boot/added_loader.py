@@ -17,8 +17,11 @@ from agent.images.image import Image
 from agent.images.inspect import Contents
 from partitioning.errors import NoRoom
 from partitioning.new_partition import place_at_end
+from partitioning.table import PartitionTable
 from partitioning.uefi.esp import build_esp
 from partitioning.uefi.names import shown
+
+_NO_ESP = "It has no EFI system partition."
 
 
 def hand_over_in(image: Image, esps: Sequence[ImageEsp], server: Server, draft: Draft) -> None:
@@ -52,23 +55,34 @@ def hand_over_in(image: Image, esps: Sequence[ImageEsp], server: Server, draft: 
 
 def add_esp(image: Image, contents: Contents, server: Server, end: EndOfDisk, draft: Draft) -> None:
     """Add an EFI system partition with the loader on it. Raises NotBootable, and Refused without room."""
-    table = contents.table
-    because = "It has no EFI system partition."
-    require_tools_to_look(because)
-    hand_over = find_menu(image, because=because, with_kernel=server.checks_signatures)
-    require_loaders(because)
+    require_tools_to_look(_NO_ESP)
+    hand_over = find_menu(image, because=_NO_ESP, with_kernel=server.checks_signatures)
+    require_loaders(_NO_ESP)
     files = read_loader_files()
-    esp = build_esp(files.on_esp(hand_over_config(hand_over.menu)), sector_size=table.sector_size)
+    draft.added = _new_esp(files, hand_over_config(hand_over.menu), contents.table, server, end)
+    _hand_over(draft.added.placement.number, files, hand_over, server, draft)
+
+
+def require_addable(table: PartitionTable, server: Server, end: EndOfDisk) -> None:
+    """Make sure that one can be added, as far as the table alone tells. Raises Refused."""
+    require_tools_to_look(_NO_ESP)
+    require_loaders(_NO_ESP)
+    _new_esp(read_loader_files(), b"", table, server, end)
+
+
+def _new_esp(
+    files: LoaderFiles, config: bytes, table: PartitionTable, server: Server, end: EndOfDisk
+) -> FatWrite:
+    esp = build_esp(files.on_esp(config), sector_size=table.sector_size)
     try:
         placement = place_at_end(table, server.disk_size, esp.size, ahead_of=end.ahead_of)
     except NoRoom as error:
         raise Refused(
             error.message,
-            detail=f"{because[:-1]}; the one to add has {esp.size} bytes. {error.detail}",
+            detail=f"{_NO_ESP[:-1]}; the one to add has {esp.size} bytes. {error.detail}",
             hint=error.hint,
         ) from error
-    draft.added = FatWrite(image=esp, placement=placement, reasons=(Reason.ADDED,), guid=uuid.uuid4())
-    _hand_over(placement.number, files, hand_over, server, draft)
+    return FatWrite(image=esp, placement=placement, reasons=(Reason.ADDED,), guid=uuid.uuid4())
 
 
 def _hand_over(partition: int, files: LoaderFiles, hand_over: HandOver, server: Server, draft: Draft) -> None:

@@ -6,7 +6,7 @@ What is done in which case stands as a table in docs/boot.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.boot.added_loader import add_esp, hand_over_in
+from agent.boot.added_loader import add_esp, hand_over_in, require_addable
 from agent.boot.boot_draft import Draft, EndOfDisk, Loader, Server
 from agent.boot.fat_write import CONTENTS_LIMIT, FatWrite, Reason, made_anew
 from agent.boot.image_esp import image_esps
@@ -19,7 +19,7 @@ from agent.images.errors import NotBootable
 from agent.images.image import Image
 from agent.images.inspect import Contents
 from partitioning.errors import ExplainedError, NoRoom
-from partitioning.table import Partition
+from partitioning.table import Partition, PartitionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,16 @@ def plan_boot(image: Image, contents: Contents, server: Server, end: EndOfDisk) 
         warnings=(*_secure_boot_warnings(server, draft), *draft.warnings),
         entry_only=draft.entry_only,
     )
+
+
+def require_by_table(table: PartitionTable, server: Server, end: EndOfDisk) -> None:
+    """Raise what the table alone says of why the image will not start. NotBootable, and Refused."""
+    boot_fit.require_by_table(table, server.firmware)
+    if server.firmware is not Firmware.UEFI or any(part.is_esp for part in table.partitions):
+        return
+    if server.asked_for is not None:
+        raise no_such_loader(server.asked_for, ())
+    require_addable(table, server, end)
 
 
 def _secure_boot_warnings(server: Server, draft: Draft) -> tuple[str, ...]:

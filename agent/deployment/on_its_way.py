@@ -16,6 +16,7 @@ from agent.deployment.staging import (
     packing_in,
     policy_of,
     source_of,
+    window_for_unpacked,
 )
 from agent.deployment.target import Target
 from agent.deployment.waiting import Beside, Waiting
@@ -56,8 +57,9 @@ class OnItsWay:
     ) -> None:
         """Begin with the download, and hold up to ``window`` bytes of the image's file.
 
-        Of what a packed file unpacks to up to ``unpacked_window`` bytes are held; ``window``, where that is
-        None. Raises what is wrong with the beginning of the file, and what the download ends with before.
+        Of what a packed file unpacks to up to ``unpacked_window`` bytes are held; where that is None, as many
+        as for any file that is written while it comes. Raises what is wrong with the beginning of the file,
+        and what the download ends with before.
         """
         self.file_sum: FileSum | None = None
         self._context = context
@@ -70,6 +72,8 @@ class OnItsWay:
         source = source_of(context.request)
         self._effort = Waiting(context.effort, is_local=may_be_local(source), beside=beside)
         self._unpacking: BackgroundUnpacking | None = None
+        self._packing: Packing | None = None
+        self._written: tuple[int, int | None] | None = None
         self._waited = 0.0
         self._shown = 0
         self._download = BackgroundDownload(
@@ -81,18 +85,26 @@ class OnItsWay:
             effort=beside,
         )
         stack.callback(self._download.stop)
-        first = self._file.pread(self._file.come(FIRST_BYTES), 0)
-        packing = packing_in(first, context.request)
-        if packing is not None:
-            # There may be no room at all for what is unpacked: the file's beginning has to come all the same.
-            self._unpack(packing, stack, window if unpacked_window is None else unpacked_window)
+        self._file.on_wait = self._tell_while_waiting
         self._image: Image | None = None
-        if packing is None:
-            self._image = self._opened()
+        try:
+            first = self._file.pread(self._file.come(FIRST_BYTES), 0)
+            self._packing = packing_in(first, context.request)
+            if self._packing is None:
+                self._image = self._opened()
+        finally:
+            self.look_around()
+        if self._packing is not None:
+            self._unpack(self._packing, stack, unpacked_window)
 
-    def _unpack(self, packing: Packing, stack: ExitStack, window: int) -> None:
+    def _unpack(self, packing: Packing, stack: ExitStack, window: int | None) -> None:
+        # There may be no room at all for what is unpacked: the file's beginning has to come all the same.
         self._file.set_window(PACKED_WINDOW)
-        self._spool = stack.enter_context(StreamSpool(window))
+        self._file.on_wait = lambda: None  # from now on another thread waits there
+        self._spool = stack.enter_context(
+            StreamSpool(window_for_unpacked(packing) if window is None else window)
+        )
+        self._spool.on_wait = self._tell_while_waiting
         disk = self._target.disk
         self._unpacking = BackgroundUnpacking(
             packing,
@@ -136,9 +148,14 @@ class OnItsWay:
             attempts=2,
         )
 
-    def go_on_in_parts(self, *, at_least: int) -> None:
-        """Go on with what is there, and hold no more than it, or ``at_least`` bytes if that is more."""
-        self._spool.set_window(max(at_least, self._spool.most_held))
+    def go_on_in_parts(self) -> None:
+        """Go on with what has been unpacked so far, and hold no more than it, or than that takes.
+
+        Raises TooBigForMemory.
+        """
+        if self._packing is not None:
+            held = self._spool.arrived - self._spool.used
+            self._spool.set_window(max(window_for_unpacked(self._packing, held=held), held))
 
     def open(self) -> Image:
         """Look at the image. Raises ImageError, and what the download ended with."""
@@ -148,7 +165,7 @@ class OnItsWay:
 
     def _opened(self) -> Image:
         if self._archive is not None:
-            return open_arriving_ova(self._spool, self._archive, self.check)
+            return open_arriving_ova(self._spool, self._archive, self._check_and_tell)
         if self._unpacking is None:
             return open_arriving(self._spool, self._type)
         size = self._file.known_size
@@ -162,6 +179,7 @@ class OnItsWay:
 
         What is left of the file says more of the time that is left than what is left of the image.
         """
+        self._written = done, total
         if self._unpacking is not None:
             return self._progress_of_packed(done)
         if self.file_sum is None and self._file.known_size is not None:
@@ -224,6 +242,16 @@ class OnItsWay:
         """Tell how far the download is."""
         self.look_around()
         self._context.reporter.progress(*self._download.so_far, self._context.effort.limit())
+
+    def _tell_while_waiting(self) -> None:
+        """Tell how far it is where nothing is written meanwhile: of the writing, once that has begun."""
+        self.look_around()
+        so_far = self._download.so_far if self._written is None else self.progress(*self._written)
+        self._context.reporter.progress(*so_far, self._context.effort.limit())
+
+    def _check_and_tell(self) -> None:
+        self.check()
+        self._tell_while_waiting()
 
     def _finish(self) -> None:
         while not self._download.wait(_LOOK):

@@ -6,10 +6,9 @@ from the disk then, after writing and before anything on it can boot.
 
 from dataclasses import dataclass
 
-from agent.deployment.plan import require_room_for_drive, require_room_for_table
+from agent.deployment.plan import require_by_table
 from agent.deployment.target import Target
 from agent.errors import Refused
-from agent.images.boot_fit import require_by_table
 from agent.images.image import Image
 from agent.images.inspect import read_image_table, require_fit
 from agent.request.model import Request
@@ -40,7 +39,5 @@ def make_outline(request: Request, target: Target, image: Image) -> Outline:
             detail="Its partition table is not all at its beginning: it has logical partitions far behind.",
             hint="Let it be staged in memory (--staging memory), or make the image with a GPT.",
         ) from error
-    require_room_for_table(table, disk)
-    require_by_table(table, target.firmware)
-    require_room_for_drive(request, table, disk)
+    require_by_table(request, target, table)
     return Outline(target=target, image=image, table=table, made_for=made_for)

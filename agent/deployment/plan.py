@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agent import messages
+from agent.boot import boot_plan
 from agent.boot.boot_draft import EndOfDisk, Server
 from agent.boot.boot_entry import EntryPlan, NoEntry, by_itself, entry_words, plan_entry
 from agent.boot.boot_plan import BootPlan, plan_boot
@@ -93,7 +94,7 @@ def make_plan(
     if image.virtual_size is not None:
         require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
     contents = look_inside(image, disk.sector_size, makes_config_drive=request.wants_configdrive)
-    require_room_for_table(contents.table, disk)
+    _require_room_for_table(contents.table, disk)
     config_drive = _plan_config_drive(request, contents, disk)
     boot = plan_boot(image, contents, _server(request, target), _end_of_disk(config_drive))
     new = describe_new_system(
@@ -202,7 +203,7 @@ def _policy_warnings(policy: Rivals, target: Target) -> tuple[str, ...]:
     )
 
 
-def require_room_for_table(table: PartitionTable, disk: Disk) -> None:
+def _require_room_for_table(table: PartitionTable, disk: Disk) -> None:
     """Make sure that the backup GPT has room at the end of the disk. Raises Refused."""
     if table.gpt is not None:
         try:
@@ -213,12 +214,16 @@ def require_room_for_table(table: PartitionTable, disk: Disk) -> None:
             ) from error
 
 
-def require_room_for_drive(request: Request, table: PartitionTable, disk: Disk) -> None:
-    """Make sure that a ConfigDrive can be made, and has room behind the partitions. Raises Refused."""
+def require_by_table(request: Request, target: Target, table: PartitionTable) -> None:
+    """Raise what the table alone says against the deployment: Refused, and NotBootable."""
+    disk = target.disk
+    _require_room_for_table(table, disk)
+    placements: tuple[Placement, ...] = ()
     if (wanted := _wanted_drive(request)) is not None:
         with _no_drive_explained():
             image = drive.build(_data(wanted), sector_size=disk.sector_size)
-            place_at_end(table, disk.size, drive.partition_size(image))
+            placements = (place_at_end(table, disk.size, drive.partition_size(image)),)
+    boot_plan.require_by_table(table, _server(request, target), EndOfDisk(ahead_of=placements))
 
 
 def _plan_config_drive(request: Request, contents: Contents, disk: Disk) -> ConfigDrivePlan | None:

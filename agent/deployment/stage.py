@@ -7,7 +7,7 @@ from agent.deployment.context import Context
 from agent.deployment.in_memory import InMemory, PackedFile
 from agent.deployment.on_its_way import OnItsWay
 from agent.deployment.plan import FileSum
-from agent.deployment.staging import WINDOW, room_for_unpacked
+from agent.deployment.staging import room_for_unpacked, window_for_stream
 from agent.deployment.steps import Step
 from agent.deployment.target import Target
 from agent.errors import Refused
@@ -55,7 +55,7 @@ def stage(context: Context, target: Target, stack: ExitStack) -> Staged:
     """Fetch the image as the request wants it. What is held is given back when ``stack`` is closed."""
     with context.step(Step.FETCH):
         if context.request.options.staging is Staging.STREAM:
-            return OnItsWay(context, target, stack, window=WINDOW)
+            return OnItsWay(context, target, stack, window=window_for_stream())
         try:
             return InMemory(context, target, stack)
         except PackedFile:
@@ -66,14 +66,14 @@ def stage(context: Context, target: Target, stack: ExitStack) -> Staged:
 
 def _unpacked(context: Context, target: Target, stack: ExitStack) -> Staged:
     """Unpack it into memory while it comes; where there is not enough, go on from what is there."""
-    staged = OnItsWay(context, target, stack, window=WINDOW, unpacked_window=room_for_unpacked())
+    staged = OnItsWay(context, target, stack, window=window_for_stream(), unpacked_window=room_for_unpacked())
     too_big = staged.wait_until_whole()
     if too_big is None:
         return staged
     if context.request.options.staging is Staging.MEMORY:
         raise too_big
     context.reporter.note(_NOT_IN_MEMORY)
-    staged.go_on_in_parts(at_least=WINDOW)
+    staged.go_on_in_parts()
     return staged
 
 
@@ -82,6 +82,6 @@ def _in_parts(context: Context, target: Target, stack: ExitStack, too_big: TooBi
         raise too_big
     context.reporter.note(_NOT_IN_MEMORY)
     try:
-        return OnItsWay(context, target, stack, window=WINDOW)
+        return OnItsWay(context, target, stack, window=window_for_stream())
     except Refused:
         raise too_big from None

@@ -7,12 +7,13 @@ from agent.effort import Effort
 from agent.errors import RequestError
 from agent.fetch.ca_file import ca_file_fault
 from agent.fetch.digest import Checksum, ChecksumKind, Digest
-from agent.fetch.memory import MemoryBudget
+from agent.fetch.errors import TooBigForMemory
+from agent.fetch.memory import MemoryBudget, MemoryView
 from agent.fetch.retry import RetryPolicy
 from agent.fetch.source import Source
 from agent.images.first_bytes import check_first_bytes
 from agent.images.inspect import require_fit
-from agent.images.packed.member import LARGEST_WINDOW
+from agent.images.packed.member import most_memory
 from agent.images.packed.packing import Packing, packing_of
 from agent.reporting.reporter import Reporter
 from agent.request.model import ImageType, Request
@@ -20,8 +21,13 @@ from partitioning.disks import Disk
 
 WINDOW = 96 << 20
 """Bytes of a file that is written while it comes which are held at the most."""
+LEAST_WINDOW = 16 << 20
+"""With less than this hardly any image can be written while it comes."""
 PACKED_WINDOW = 16 << 20
 """Bytes of a packed file that wait to be unpacked, at the most."""
+_BESIDE = 128 << 20
+"""Bytes that writing and the agent's own growth take beside it: of the reserve all but the page cache, which
+data does not go through where it is written as it comes."""
 
 
 def source_of(request: Request) -> Source:
@@ -112,7 +118,31 @@ def packing_in(first: bytes, request: Request) -> Packing | None:
 
 def room_for_unpacked() -> int:
     """Give how many bytes of memory an image may take that is unpacked into it."""
-    return max(0, MemoryBudget().room() - PACKED_WINDOW - LARGEST_WINDOW)
+    return max(0, MemoryBudget().room() - max(map(_to_unpack, Packing)))
+
+
+def window_for_stream() -> int:
+    """Give how many bytes are held of a file that is written while it comes. Raises TooBigForMemory."""
+    return _window(beside=_BESIDE, held=0)
+
+
+def window_for_unpacked(packing: Packing, *, held: int = 0) -> int:
+    """Give how many bytes are held of what a packed file unpacks to, of which ``held`` are there already.
+
+    Raises TooBigForMemory.
+    """
+    return _window(beside=_BESIDE + _to_unpack(packing), held=held)
+
+
+def _to_unpack(packing: Packing) -> int:
+    return PACKED_WINDOW + most_memory(packing)
+
+
+def _window(*, beside: int, held: int) -> int:
+    available = MemoryView().available() + held
+    if available < beside + LEAST_WINDOW:
+        raise TooBigForMemory(needed=beside + LEAST_WINDOW, available=available)
+    return min(WINDOW, available - beside)
 
 
 def early_check(request: Request, disk: Disk) -> Callable[[bytes], None]:

@@ -34,6 +34,22 @@ class TooBigForMemory(FetchError):
         self.available = available
 
 
+class WindowTooSmall(TooBigForMemory):
+    """What is needed next of a file that is written while it comes is too far back in it."""
+
+    def __init__(self, *, needed: int, available: int) -> None:
+        """Keep both numbers (bytes): what would have to be held, and what is."""
+        super().__init__(needed=needed, available=available)
+        self.detail = (
+            f"What is needed next stands further back in the file: {needed} bytes would have to be held, and"
+            f" {available} are while an image is written as it comes."
+        )
+        self.hint = (
+            "Let it be staged in memory (--staging memory), or publish it in order:"
+            " qemu-img convert -c -O qcow2 IMAGE NEW.qcow2"
+        )
+
+
 class ChecksumMismatch(FetchError):
     """The image came whole, but it is not the one whose checksum was given."""
 

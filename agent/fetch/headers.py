@@ -17,20 +17,25 @@ class Identity:
 
     etag: str | None
     last_modified: str | None
-    """Kept only where it is a strong validator."""
     total: int | None
     """Size of the whole file in bytes."""
+    is_strong_date: bool = False
+    """Whether ``last_modified`` can not stand for two versions of the file."""
 
     @property
     def validator(self) -> str | None:
         """The value for If-Range, which may only be a strong one (section 13.1.5)."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
-        return self.last_modified
+        return self.last_modified if self.is_strong_date else None
 
     def contradicts(self, other: "Identity") -> bool:
         """Tell whether the two can not be the same version of the file."""
-        pairs = ((_opaque(self.etag), _opaque(other.etag)), (self.total, other.total))
+        pairs = (
+            (_opaque(self.etag), _opaque(other.etag)),
+            (self.last_modified, other.last_modified),
+            (self.total, other.total),
+        )
         return any(one is not None and two is not None and one != two for one, two in pairs)
 
     def completed_by(self, other: "Identity") -> "Identity":
@@ -38,6 +43,7 @@ class Identity:
         return Identity(
             etag=self.etag or other.etag,
             last_modified=self.last_modified or other.last_modified,
+            is_strong_date=self.is_strong_date if self.last_modified else other.is_strong_date,
             total=other.total if self.total is None else self.total,
         )
 
@@ -71,8 +77,9 @@ def identity(headers: Mapping[str, str], *, total: int | None) -> Identity:
     """Return what identifies the file that an answer with ``headers`` brings."""
     return Identity(
         etag=headers.get("ETag"),
-        last_modified=headers.get("Last-Modified") if _strong_date(headers) else None,
+        last_modified=headers.get("Last-Modified"),
         total=total,
+        is_strong_date=_strong_date(headers),
     )
 
 

@@ -61,7 +61,7 @@ class LocalReply:
         """Look at the open file. Raises Broken, and OSError."""
         facts = os.fstat(fd)
         _require_file(facts)
-        etag = f'"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
+        self._etag = etag = _etag(facts)
         wanted = _RANGE.fullmatch(extra.get("Range", ""))
         start = int(wanted[1]) if wanted and extra.get("If-Range", etag) == etag else 0
         self._fd = fd
@@ -87,7 +87,14 @@ class LocalReply:
         except OSError as error:
             raise _failure(error) from None
         self._left -= len(data)
+        if not data or not self._left:
+            self._require_unchanged()
         return data
+
+    def _require_unchanged(self) -> None:
+        """Raise Broken when the file was written to since it was opened: what was read may be of two."""
+        if _etag(os.fstat(self._fd)) != self._etag:
+            raise Broken("The file changed while it was read.", hint=_HINT, start_over=True)
 
     def __enter__(self) -> Self:
         """Return the reply itself."""
@@ -98,6 +105,10 @@ class LocalReply:
     ) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+def _etag(facts: os.stat_result) -> str:
+    return f'"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"'
 
 
 def _require_file(facts: os.stat_result) -> None:

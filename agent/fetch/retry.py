@@ -71,6 +71,10 @@ class Patience:
                 final=True,
             )
 
+    def pause(self, seconds: float) -> None:
+        """Leave out the time in which nothing could be taken."""
+        self._started += seconds
+
     def wait(self, broken: Broken) -> float | None:
         """Return how long to wait before the next attempt, or None: it is not worth another one."""
         if self._most - self._most_at_retry >= self._policy.min_progress:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from agent.fetch.errors import TooBigForMemory
+from agent.fetch.errors import WindowTooSmall
 from agent.fetch.spool import Spool
 from agent.ranges import Ranges
 
@@ -45,6 +45,8 @@ class StreamSpool(Spool):
         self._pending = 0
         self.waited = 0.0
         """Seconds for which bytes were waited for that had not come."""
+        self.on_wait: Callable[[], None] = lambda: None
+        """Called every second while bytes are waited for, by whoever waits."""
 
     @property
     def size(self) -> int:
@@ -175,17 +177,26 @@ class StreamSpool(Spool):
     def come(self, end: int) -> int:
         """Wait until the bytes up to ``end`` have come; give ``end``, or where the file ends before it.
 
-        Raises TooBigForMemory when they can not come before others are given back, and what ``fail`` got.
+        Raises WindowTooSmall when they can not come before others are given back, and what ``fail`` got.
         """
+        while not self._has_come(end):
+            self.on_wait()
+        return min(end, self._total)
+
+    def _has_come(self, end: int) -> bool:
+        """Wait for the bytes up to ``end``, for so long that nobody is kept in the dark."""
         with self._lock:
+            look_around = time.monotonic() + _POLL
             while self.arrived < min(end, self._total) and not self._ended:
                 self._raise_failure()
                 if self._is_full() and not self._claims:
-                    raise TooBigForMemory(needed=self._held() + end - self.arrived, available=self._window)
+                    raise WindowTooSmall(needed=self._held() + end - self.arrived, available=self._window)
                 began = time.monotonic()
-                self._changed.wait(_POLL)
+                if began >= look_around:
+                    return False
+                self._changed.wait(look_around - began)
                 self.waited += time.monotonic() - began
-            return min(end, self._total)
+            return True
 
     def close(self) -> None:
         """Give all memory back, and let nobody append any more: another file may get the descriptor."""

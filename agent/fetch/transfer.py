@@ -101,12 +101,17 @@ class Transfer:
 
     def _conditions(self) -> dict[str, str]:
         """Return the headers that ask for the rest only (RFC 9110 sections 13.1.5 and 14.2)."""
-        if not self._come or self._from_start:
+        if not self._come or self._from_start or self._is_stranger or not self._can_resume():
             return {}
         conditions = {"Range": f"bytes={self._come}-"}
         if self._identity.validator:
             conditions["If-Range"] = self._identity.validator
         return conditions
+
+    @property
+    def _is_stranger(self) -> bool:
+        """Tell whether this place may have another file than what has come is of: it sends all of its own."""
+        return not self._elsewhere and self._turns.source != self._origin
 
     def _begin(self, answer: Reply) -> None:
         if answer.status == HTTPStatus.PARTIAL_CONTENT:
@@ -131,7 +136,7 @@ class Transfer:
 
     def _continue_at(self, answer: Reply) -> None:
         coming = content_range(answer.headers)
-        if coming is None or coming.first != self._come:
+        if self._from_start or coming is None or coming.first != self._come:
             raise Broken("The server sent another part than the one asked for.", start_over=True)
         if self._elsewhere:
             self._require_agreement(identity(answer.headers, total=coming.total))
@@ -141,6 +146,7 @@ class Transfer:
         file = identity(answer.headers, total=coming.total)
         if file.contradicts(self._identity):
             raise Broken("The image changed on the server while it was downloaded.", start_over=True)
+        self._repeated = None
         self._mixed |= self._come > 0 and self._identity.validator is None
         self._identity = self._identity.completed_by(file)
 
@@ -149,6 +155,7 @@ class Transfer:
         if there.total != self._identity.total:
             raise _another_version()
         self._elsewhere = False
+        self._origin = self._turns.source
 
     def _require_same(self, there: Identity) -> None:
         """Make sure, as far as can be done without a sum, that what was used goes on with the same file.
@@ -165,9 +172,9 @@ class Transfer:
         if self._come:
             if not self._spool.can_start_again and self._digest.expected is None:
                 self._require_same(found)
-            if not self._from_start:
+            if not (self._from_start or self._is_stranger):
                 self._listener.note("the server sends the image from the beginning; starting again")
-            self._start_over()
+            self._begin_anew()
         else:
             self._origin = self._turns.source
         self._identity = found
@@ -181,10 +188,14 @@ class Transfer:
             )
 
     def _start_over(self) -> None:
+        """What is there can not be continued: ask for all of it."""
+        self._from_start = self._spool.arrived > 0 and not self._spool.can_start_again
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._mixed = self._elsewhere = False
         if self._spool.arrived and not self._spool.can_start_again:
             # What is there may have been used: the same has to come again, and is passed over.
-            self._from_start = True
             self._repeated = Repeated(self._come, self._digest)
             return
         self._identity = _UNKNOWN
@@ -196,7 +207,9 @@ class Transfer:
     def _receive(self, answer: Reply) -> None:
         guard = SpeedGuard(self._policy, self._held)
         while piece := self._read(answer):
-            guard.pause(self._take(piece))
+            waited = self._take(piece)
+            guard.pause(waited)
+            self._patience.pause(waited)
             self._most = max(self._most, self._held)
             self._patience.received(self._held)
             self._report()
@@ -230,6 +243,7 @@ class Transfer:
             if self._repeated.is_left:
                 return 0.0
             self._repeated, self._from_start = None, False
+            self._origin = self._turns.source
         return self._keep(self._looked_at(lambda: self._beginning.add(piece)))
 
     def _looked_at(self, take: Callable[[], bytes]) -> bytes:
@@ -310,7 +324,7 @@ class Transfer:
         at = f" at {_amount(self._come)}" if self._come else ""
         if broken.start_over or not self._can_resume():
             self._start_over()
-        how = "resuming" if self._come else "starting again"
+        how = "resuming" if self._come and not self._from_start else "starting again"
         count = f"{self._patience.retry} of {self._policy.retries}"
         self._listener.note(f"{broken.reason.rstrip('.')}{at}; {how} in {delay:.0f} s ({count})")
         self._policy.sleep(delay)
@@ -322,7 +336,8 @@ class Transfer:
             if delay is None:
                 raise broken
         # What a place says that has another version says nothing of what others have sent.
-        if (broken.start_over and not self._elsewhere) or not self._can_go_on_elsewhere():
+        is_other_file = broken.start_over and not self._elsewhere
+        if is_other_file or (not self._can_go_on_elsewhere() and self._spool.can_start_again):
             self._start_over()
         wait = f" in {delay:.0f} s" if delay else ""
         following = public_url(self._turns.source.url)

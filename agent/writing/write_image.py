@@ -38,6 +38,10 @@ def write_image(
         def add(length: int) -> None:
             flusher.written(length)
             count.add(length)
+            if written is not None and written.is_full:
+                disk.flush()
+                disk.drop_cache()
+                written.compare_and_forget(held, path=disk.path)
 
         write_pieces(
             _fitting(image, disk), held, path=disk.path, on_written=add, effort=effort, witness=written
@@ -61,15 +65,15 @@ def compare(size: int, disk: OpenDisk, held: HeldHead, on_progress: OnProgress, 
     Raises ContentsDiffer.
     """
     disk.drop_cache()
-    count = _Count(on_progress, size)
+    count = _Count(on_progress, size, done=written.forgotten)
     written.compare(held, path=disk.path, on_compared=count.add)
 
 
 class _Count:
-    def __init__(self, on_progress: OnProgress, total: int | None) -> None:
+    def __init__(self, on_progress: OnProgress, total: int | None, *, done: int = 0) -> None:
         self._on_progress = on_progress
         self._total = total
-        self.done = 0
+        self.done = done
 
     def add(self, length: int) -> None:
         self.done += length

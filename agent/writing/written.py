@@ -16,6 +16,8 @@ _DIGEST_BYTES = 16
 _NO_DIGEST = bytes(_DIGEST_BYTES)
 """Stands for a range of zeroes."""
 _ZEROES = bytes(MOST_BYTES)
+_MOST_NOTES = 1 << 18
+"""Ranges: of 2 MiB they are 512 GiB, and they take 8 MiB of memory."""
 
 
 class _Range(NamedTuple):
@@ -24,42 +26,81 @@ class _Range(NamedTuple):
     digest: bytes
 
 
-class Written:
-    """Keeps a digest of each range that is written: 32 bytes of memory for about 2 MiB."""
+class _Notes:
+    """A digest of each range, in the order in which they were written: 32 bytes of memory each."""
 
     def __init__(self) -> None:
-        """Begin with nothing written."""
-        self._lock = threading.Lock()
         self._offsets = array("Q")
         self._lengths = array("Q")
         self._digests = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def add(self, offset: int, length: int, digest: bytes) -> None:
+        self._offsets.append(offset)
+        self._lengths.append(length)
+        self._digests += digest
+
+    def in_order(self) -> Iterator[_Range]:
+        """Yield the ranges in the order of the disk."""
+        for index in sorted(range(len(self._offsets)), key=self._offsets.__getitem__):
+            place = index * _DIGEST_BYTES
+            digest = bytes(self._digests[place : place + _DIGEST_BYTES])
+            yield _Range(self._offsets[index], self._lengths[index], digest)
+
+
+class Written:
+    """Keeps a digest of each range that was written; most have about 2 MiB.
+
+    Of an image in little pieces there are many more. So that memory stays bounded, those that are there are
+    compared and forgotten when ``is_full`` says so.
+    """
+
+    def __init__(self, most: int = _MOST_NOTES) -> None:
+        """Begin with nothing written, and want no more than ``most`` ranges to be kept."""
+        self._lock = threading.Lock()
+        self._most = most
+        self._notes = _Notes()
+        self.forgotten = 0
+        """How many bytes were compared and are not kept any more."""
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether those that are kept should be compared before more is written."""
+        return len(self._notes) >= self._most
 
     def saw(self, part: Run | ZeroPiece) -> None:
         """Take note of data or zeroes, from any thread."""
         digest = _NO_DIGEST if isinstance(part, ZeroPiece) else _digest(part)
         with self._lock:
-            self._offsets.append(part.offset)
-            self._lengths.append(part.length)
-            self._digests += digest
+            self._notes.add(part.offset, part.length, digest)
 
     def compare(self, disk: ByteReader, *, path: Path, on_compared: Callable[[int], None]) -> None:
-        """Read every range from ``disk``, which is at ``path``. Raises ContentsDiffer.
+        """Read every range that is kept from ``disk``, which is at ``path``. Raises ContentsDiffer.
 
         ``on_compared`` gets the bytes of each range that is as it was written.
         """
+        _compare(self._notes, disk, path, on_compared)
 
-        def check(one: _Range) -> None:
-            if not _is_there(one, disk):
-                raise _differs(one, path)
+    def compare_and_forget(self, disk: ByteReader, *, path: Path) -> None:
+        """The same while others go on writing: what they write from now on is kept."""
+        with self._lock:
+            notes, self._notes = self._notes, _Notes()
 
-        for one in in_threads(self._in_order(), check, path=path):
-            on_compared(one.length)
+        def count(length: int) -> None:
+            self.forgotten += length
 
-    def _in_order(self) -> Iterator[_Range]:
-        for index in sorted(range(len(self._offsets)), key=self._offsets.__getitem__):
-            place = index * _DIGEST_BYTES
-            digest = bytes(self._digests[place : place + _DIGEST_BYTES])
-            yield _Range(self._offsets[index], self._lengths[index], digest)
+        _compare(notes, disk, path, count)
+
+
+def _compare(notes: _Notes, disk: ByteReader, path: Path, on_compared: Callable[[int], None]) -> None:
+    def check(one: _Range) -> None:
+        if not _is_there(one, disk):
+            raise _differs(one, path)
+
+    for one in in_threads(notes.in_order(), check, path=path):
+        on_compared(one.length)
 
 
 def _digest(run: Run) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.deployment import on_its_way, stage
+from agent.deployment import on_its_way
 from agent.deployment.on_its_way import OnItsWay
 from agent.fetch.memory import MemoryBudget
 from agent.images.packed.member import LARGEST_WINDOW
@@ -45,7 +45,7 @@ def server() -> Iterator[MisbehavingServer]:
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "WINDOW", 6 * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", 6 * MIB)
     monkeypatch.setattr(on_its_way, "PACKED_WINDOW", 2 * MIB)
 
 
@@ -85,7 +85,7 @@ def test_the_progress_is_that_of_what_was_written(
         real(disk, buffers, offset)
 
     monkeypatch.setattr(OpenDisk, "pwritev", slow)
-    monkeypatch.setattr(stage, "WINDOW", window * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", window * MIB)
     url = server.on("/image", Serve(packed(raw.read_bytes(), "gzip")))
     said, _ = deployed(command, url, disk, "raw", "--staging", "stream")
     assert said.code == 0, said.err
@@ -124,7 +124,7 @@ def test_an_image_larger_than_the_memory(
     monkeypatch: pytest.MonkeyPatch,
     staging: str,
 ) -> None:
-    monkeypatch.setattr(stage, "WINDOW", 3 * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", 3 * MIB)
     monkeypatch.setattr(MemoryBudget, "room", lambda _: LARGEST_WINDOW + (16 + 4) * MIB)
     monkeypatch.setattr(MemoryBudget, "require", lambda *_: None)
     before = disk.read_bytes()
@@ -239,7 +239,7 @@ def test_what_is_damaged_is_told_alike_however_it_is_staged(
     data = bytearray(packed(raw.read_bytes(), "bzip2"))
     sound = hashlib.sha256(data).hexdigest()
     data[len(data) - (MIB if touched else 4 * MIB)] ^= 0xFF
-    monkeypatch.setattr(stage, "WINDOW", (3 if touched else 96) * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", (3 if touched else 96) * MIB)
     if not touched:
         # What is wrong is known before the disk is touched, and before all of the file is there.
         real = OnItsWay.check

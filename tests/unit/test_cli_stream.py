@@ -11,15 +11,16 @@ from typing import Any, Literal
 
 import pytest
 
-from agent.deployment import stage
+from agent.boot.loader_files import OTHER_DIRECTORY_VARIABLE
 from agent.deployment.on_its_way import OnItsWay
 from agent.fetch.digest import Digest
 from agent.fetch.errors import TooBigForMemory
 from agent.fetch.local_file import LocalReply
-from agent.fetch.memory import MemoryBudget
+from agent.fetch.memory import MemoryBudget, MemoryView
 from agent.images.ova import passing
 from partitioning.errors import DiskWriteError
 from partitioning.open_disk import OpenDisk
+from tests.disk.test_boot_changes import LOADERS
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.ova_samples import archive, manifest, ova, ovf, vmdk
 from tests.small_images import esp_with_loader, gpt_image, mbr_image, put, qcow2, random_file, tool
@@ -61,7 +62,7 @@ def server() -> Iterator[MisbehavingServer]:
 
 @pytest.fixture
 def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "WINDOW", 12 * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", 12 * MIB)
 
 
 def deployed(
@@ -139,6 +140,108 @@ def test_what_can_not_boot_is_found_late_and_does_not_boot(
 
 
 @pytest.mark.usefixtures("small_window")
+def test_all_of_an_archives_disk_is_looked_at(
+    command: CommandLine, server: MisbehavingServer, late: Path, disk: Path
+) -> None:
+    """What has not come of it is not taken for zeroes, however often it is asked for."""
+    full = late.with_name("full.raw")
+    shutil.copy(late, full)
+    put(full, 40 * MIB, os.urandom(16 * MIB))
+    url = server.on("/image", Serve(ova(vmdk(full, "streamOptimized").read_bytes())))
+    said, _ = deployed(command, url, disk, "ova", "--staging", "stream", "--boot-type", "uefi")
+    assert said.code == 0, said.err
+    assert "look" in steps(said)
+    assert_deployed(disk, full)
+
+
+@pytest.mark.usefixtures("small_window")
+@pytest.mark.parametrize("lacking", ["tools", "room"])
+def test_what_is_missing_for_an_esp_is_known_by_the_table(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: str,
+) -> None:
+    """Where the rest of an image comes late, the disk is not erased for it."""
+    without = gpt_image(disk.parent / "without.raw", size=64 * MIB, esp=False)
+    data = without.read_bytes()[: 16 * MIB] + os.urandom(46 * MIB) + without.read_bytes()[62 * MIB :]
+    loaders = disk.parent / "loaders"
+    loaders.mkdir()
+    for name, content in LOADERS.items():
+        (loaders / name).write_bytes(content)
+    monkeypatch.setenv(OTHER_DIRECTORY_VARIABLE, str(loaders))
+    if lacking == "tools":
+        monkeypatch.setattr("agent.boot.hand_over_needs.available", lambda _: False)
+    before, url = disk.read_bytes(), server.on("/image", Serve(data))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", "--boot-type", "uefi")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert last["detail"].lower().startswith("it has no efi system partition")
+    why = "These packages are not installed" if lacking == "tools" else "the one to add has"
+    assert why in last["detail"]
+    assert disk.read_bytes() == before
+
+
+def test_a_server_with_too_little_memory_to_stream(
+    command: CommandLine,
+    server: MisbehavingServer,
+    raw: Path,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MemoryView, "available", lambda _: 140 * MIB)
+    before, url = disk.read_bytes(), server.on("/image", Serve(raw.read_bytes()))
+    for way in ("stream", "auto"):
+        said, last = deployed(command, url, disk, "raw", "--staging", way)
+        assert (said.code, last["diskTouched"]) == (3, False), said.err
+        assert last["message"] == "Could not download, raw image is too big to download in memory."
+    assert disk.read_bytes() == before
+    # The window is smaller where there is less.
+    monkeypatch.setattr(MemoryView, "available", lambda _: 150 * MIB)
+    said, _ = deployed(command, url, disk, "raw", "--staging", "stream")
+    assert said.code == 0, said.err
+    assert_deployed(disk, raw)
+
+
+def test_streaming_does_not_wait_in_silence(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = raw.read_bytes()
+    slow = Serve(data, etag='"a"', drip=MIB // 8, pause=0.02)
+    url = server.on("/image", Serve(status=503), Serve(data, etag='"a"', cut_after=100_000), slow)
+    said, _ = deployed(command, url, disk, "raw", "--staging", "stream", "--boot-type", "legacy")
+    assert said.code == 0, said.err
+    assert said.err.index("HTTP 503") < said.err.index("Inspecting the image")
+    assert said.err.index("resuming") < said.err.index("Inspecting the image")
+    moments = [event["bytesDone"] for event in progress_in(said, "write")]
+    assert moments == sorted(moments)
+
+
+def test_what_happened_is_told_where_nothing_has_come(
+    command: CommandLine, server: MisbehavingServer, disk: Path, tmp_path: Path
+) -> None:
+    request = tmp_path / "request.json"
+    url = server.on("/image", Serve(status=503))
+    request.write_text(json.dumps({"URL": url, "type": "raw", "options": {"fetchRetries": 1}}))
+    said = command("deploy", str(request), "--disk", str(disk), "--yes", "--json", "--staging", "stream")
+    assert said.code == 4
+    assert said.err.index("(1 of 1)") < said.err.index("Error: ")
+
+
+@pytest.mark.usefixtures("small_window")
+def test_a_damaged_primary_gpt(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = bytearray(raw.read_bytes())
+    data[SECTOR + 80] ^= 1
+    said, last = deployed(command, server.on("/i", Serve(bytes(data))), disk, "raw", "--staging", "stream")
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert "GPT" in last["detail"]
+    assert "logical partitions" not in last["detail"]
+
+
+@pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("kind", ["raw", "qcow2"])
 def test_a_disk_that_fails_while_more_is_to_come(
     command: CommandLine,
@@ -168,11 +271,12 @@ def test_a_table_that_lies_beyond_all_room_is_found_before_writing(
     path = qcow2(raw)
     tool("qemu-img", "snapshot", "-c", "before", path)
     tool("qemu-io", "-f", "qcow2", "-c", "write -P 7 20M 65536", path)
-    monkeypatch.setattr(stage, "WINDOW", 4 * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", 4 * MIB)
     before, url = disk.read_bytes(), server.on("/image", Serve(path.read_bytes()))
     said, last = deployed(command, url, disk, "qcow2", "--staging", "stream")
     assert said.code == 3, said.err
     assert last["message"] == "Could not download, qcow2 image is too big to download in memory."
+    assert last["hint"].startswith("Let it be staged in memory (--staging memory), or publish it in order: ")
     assert disk.read_bytes() == before
 
 
@@ -252,7 +356,7 @@ def test_a_damaged_file_with_a_sum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """That it is not the file that was asked for says more than where it could not be read any more."""
-    monkeypatch.setattr(stage, "WINDOW", 3 * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", 3 * MIB)
     lines = tmp_path / "lines.raw"
     shutil.copy(raw, lines)
     put(lines, 36 * MIB, b"".join(b"%015d\n" % number for number in range(24 << 16)))
@@ -413,7 +517,7 @@ def test_the_plan_downloads_no_more_than_it_needs(
     disk: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stage, "WINDOW", 50 * MIB)
+    monkeypatch.setattr("agent.deployment.staging.WINDOW", 50 * MIB)
     data = raw.read_bytes()
     url = server.on("/image", *[Serve(data, cut_after=56 * MIB, end="stall")] * 3)
     words = ("plan", "--url", url, "--type", "raw", "--disk", str(disk), "--staging", "stream")

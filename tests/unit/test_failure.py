@@ -22,7 +22,14 @@ from agent.errors import (
     StillBootable,
 )
 from agent.exit_codes import ExitCode
-from agent.fetch.errors import ChecksumMismatch, FetchError, FetchFailed, ReadAgain, TooBigForMemory
+from agent.fetch.errors import (
+    ChecksumMismatch,
+    FetchError,
+    FetchFailed,
+    ReadAgain,
+    TooBigForMemory,
+    WindowTooSmall,
+)
 from agent.images.errors import (
     BadFormat,
     ImageError,
@@ -72,6 +79,7 @@ ERRORS: list[ExplainedError] = [
     FetchError("m", **TEXTS),
     FetchFailed(url="http://h/x", reason="Gone.", hint="h", status=404, attempts=1),
     TooBigForMemory(needed=2, available=1),
+    WindowTooSmall(needed=2, available=1),
     ChecksumMismatch(actual="aa", expected="BB", kind="sha256"),
     ReadAgain(512),
     Interrupted(signal.SIGINT, "SIGINT"),

@@ -10,11 +10,11 @@ import pytest
 from agent.errors import Interrupted
 from agent.fetch.broken import Broken
 from agent.fetch.errors import FetchFailed
-from agent.fetch.local_file import LocalFile
+from agent.fetch.local_file import LocalFile, LocalReply
 from agent.fetch.redaction import public_url
 from agent.fetch.source import Source
 from tests.misbehaving_server import MisbehavingServer, Serve
-from tests.unit.test_fetch_common import BODY, fetch
+from tests.unit.test_fetch_common import BODY, OTHER, fetch
 
 
 @pytest.fixture
@@ -125,9 +125,29 @@ def test_a_file_that_grows_while_it_is_read(image: Path, start: int) -> None:
     with LocalFile(image.as_uri()).ask({"Range": f"bytes={start}-"} if start else {}) as reply:
         with image.open("ab") as file:
             file.write(b"more")
-        data = b"".join(iter(reply.read, b""))
-    assert data == BODY[start:]
-    assert len(data) == int(reply.headers["Content-Length"])
+        data = b""
+        with pytest.raises(Broken, match="changed while it was read") as caught:
+            for _ in range(100):
+                data += reply.read()
+    assert caught.value.start_over
+    # No more is read than was announced.
+    assert BODY[start:].startswith(data)
+    assert len(data) <= int(reply.headers["Content-Length"])
+
+
+def test_a_file_that_is_written_anew_while_it_is_read(image: Path) -> None:
+    """What was read before and what was read after are of two files."""
+    read = LocalReply.read
+
+    def read_and_replace(reply: LocalReply) -> bytes:
+        piece = read(reply)
+        if image.read_bytes() != OTHER:
+            image.write_bytes(OTHER)
+        return piece
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalReply, "read", read_and_replace)
+        assert fetch(Source(url=image.as_uri(), trust_env=False)).data == OTHER
 
 
 def test_a_file_that_is_empty(tmp_path: Path) -> None:

@@ -163,6 +163,21 @@ def test_what_was_used_waits_for_its_own_place_without_a_sum_and_a_tag(
     first, other = Serve(BODY, etag=tags[0]), Serve(BODY[:-5] + b"other", etag=tags[1])
     broken = replace(first, cut_after=CUT)
     assert streamed(servers, [broken, BUSY, first], [other], digest=NO_SUM) == BODY
+    # The mirror was asked for all of its own; the place that the rest is missing of, for the rest.
+    assert asked(servers[1]) == [None]
+    assert asked(servers[0]) == [None, *[f"bytes={CUT}-" if tags[0] else None] * 2]
+
+
+def test_a_mirror_that_breaks_off_while_it_repeats_what_was_used(servers: list[MisbehavingServer]) -> None:
+    broken, half = replace(TAGGED, cut_after=CUT), replace(TAGGED, cut_after=CUT // 2)
+    assert streamed(servers, [broken, BUSY, TAGGED], [half], digest=NO_SUM) == BODY
+    assert asked(servers[0]) == [None, f"bytes={CUT}-", f"bytes={CUT}-"]
+
+
+def test_a_mirror_that_has_repeated_all_goes_on(servers: list[MisbehavingServer]) -> None:
+    broken, further = replace(TAGGED, cut_after=CUT), replace(TAGGED, cut_after=2 * CUT)
+    assert streamed(servers, [broken, BUSY, GONE], [further, TAGGED], digest=NO_SUM) == BODY
+    assert asked(servers[1]) == [None, f"bytes={2 * CUT}-"]
 
 
 def test_what_was_used_does_not_go_on_from_another_file(servers: list[MisbehavingServer]) -> None:

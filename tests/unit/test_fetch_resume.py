@@ -146,6 +146,18 @@ def test_a_file_that_changed_is_taken_whole(server: MisbehavingServer, honest: b
     assert fetched.steps[-1] == (len(OTHER), len(OTHER))
 
 
+@pytest.mark.parametrize("tags", [(None, None), (None, '"b"')])
+def test_a_file_of_another_day_is_another_file(
+    server: MisbehavingServer, tags: tuple[str | None, str | None]
+) -> None:
+    """Nobody has a sum that would tell, and the server does not look at If-Range."""
+    days = ["Tue, 03 Nov 2026 10:00:00 GMT", "Wed, 04 Nov 2026 10:00:00 GMT"]
+    first = Serve(BODY, etag=tags[0], last_modified=days[0], cut_after=CUT)
+    changed = Serve(BODY[::-1], etag=tags[1], last_modified=days[1], if_range=False)
+    assert fetch(server.on("/image", first, changed)).data == BODY[::-1]
+    assert ranges(server) == [None, f"bytes={CUT}-", None]
+
+
 def test_a_file_of_another_length_is_another_file(server: MisbehavingServer) -> None:
     longer = Serve(BODY + b"more", etag='"a"')
     assert fetch(server.on("/image", cut(), longer)).data == BODY + b"more"

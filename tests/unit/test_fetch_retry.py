@@ -100,6 +100,14 @@ def test_the_whole_has_a_limit() -> None:
     assert caught.value.final
 
 
+def test_time_in_which_nothing_could_be_taken_does_not_count() -> None:
+    clock = FakeClock()
+    patience = Patience(policy(clock, whole_limit=100))
+    clock.now += 1000
+    patience.pause(999)
+    patience.received(5)
+
+
 def test_a_slow_transfer_is_a_stall() -> None:
     clock = FakeClock()
     guard = SpeedGuard(policy(clock), 5000)

@@ -294,6 +294,16 @@ def test_an_archive_that_was_cut_short() -> None:
     refused(data[:700], "cut short")
 
 
+def test_sums_that_can_not_be_found_any_more() -> None:
+    """tarfile takes a damaged header behind the disk for the end of the archive."""
+    files = {"box.ovf": ovf(), NAME: DISK}
+    data = archive(files | {"box.mf": manifest(files)})
+    at = data.index(b"box.mf")
+    refused(data[:at] + b"x" + data[at + 1 :], "damaged or was cut short")
+    refused(data[:at], "damaged or was cut short")
+    refused(data[: at + 100], "damaged or was cut short")
+
+
 def test_headers_upon_headers() -> None:
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 4

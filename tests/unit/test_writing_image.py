@@ -102,6 +102,29 @@ def test_a_byte_that_differs_is_found(image: Image, disk: Path, offset: int) -> 
     assert first <= offset < last
 
 
+def test_what_is_compared_takes_bounded_memory(image: Image, disk: Path) -> None:
+    """An image in little pieces is compared several times while it is written."""
+    with opened(disk) as (target, held):
+        written = Written(most=2)
+        write_image(image, target, held, lambda *_: None, written=written)
+        assert written.forgotten + sum(written._notes._lengths) == SIZE
+        assert len(written._notes) < 2
+        compare(SIZE, target, held, lambda *_: None, written)
+
+
+def test_a_byte_that_differs_is_found_while_more_is_written(
+    image: Image, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flip(target: OpenDisk) -> None:
+        put(disk, HEAD_SIZE + 5, bytes([CONTENT[HEAD_SIZE + 5] ^ 1]))
+
+    monkeypatch.setattr(OpenDisk, "drop_cache", flip)
+    with opened(disk) as (target, held), pytest.raises(ContentsDiffer):
+        written = Written(most=1)
+        write_image(image, target, held, lambda *_: None, written=written)
+        compare(SIZE, target, held, lambda *_: None, written)
+
+
 def test_the_disk_is_compared_and_not_the_cache(
     image: Image, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

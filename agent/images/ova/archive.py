@@ -30,14 +30,26 @@ def members_of(file: ByteReader) -> dict[str, Member]:
     """Give the files in the archive by their names. Raises BadFormat, and UnsafeImage."""
     members: dict[str, Member] = {}
     try:
-        with tarfile.open(fileobj=_Stream(file), mode="r:", errors="surrogateescape") as archive:
+        stream = _Stream(file)
+        with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as archive:
             for number, found in enumerate(archive):
                 if number == MOST_MEMBERS:
                     raise BadFormat(f"The archive holds more than {number} files.", hint=EXPORT)
                 add_member(members, found, file.size)
+        require_end(stream.last_read)
     except TARFILE_RAISES as error:
         raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
     return members
+
+
+def require_end(last_read: bytes) -> None:
+    """Raise ReadError unless the members ended in a block of zeroes (POSIX, pax: "ustar Interchange Format").
+
+    tarfile takes a damaged header behind a member, and the end of the file, for the archive's end. The sums
+    may stand behind it.
+    """
+    if len(last_read) != tarfile.BLOCKSIZE or any(last_read):
+        raise tarfile.ReadError("the archive does not end")
 
 
 def add_member(members: dict[str, Member], found: tarfile.TarInfo, file_size: int) -> Member | None:
@@ -77,6 +89,7 @@ class _Stream(io.RawIOBase):
         self._file = file
         self._at = 0
         self._left = MOST_IN_ALL
+        self.last_read = b""
 
     def readable(self) -> bool:
         return True
@@ -98,6 +111,6 @@ class _Stream(io.RawIOBase):
         self._left -= length
         if size < 0 or length > MOST_AT_ONCE or self._left < 0:
             raise tarfile.ReadError("a header is too long")
-        data = self._file.pread(length, self._at)
+        self.last_read = self._file.pread(length, self._at)
         self._at += length
-        return data
+        return self.last_read

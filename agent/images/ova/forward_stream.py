@@ -17,6 +17,7 @@ class ForwardStream(io.RawIOBase):
         self._piece = b""
         self._at = 0
         self._left = MOST_IN_ALL
+        self.last_read = b""
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -46,7 +47,8 @@ class ForwardStream(io.RawIOBase):
         data = bytearray()
         while len(data) < size and (more := self._take(size - len(data))):
             data += more
-        return bytes(data)
+        self.last_read = bytes(data)
+        return self.last_read
 
     def _take(self, most: int) -> bytes:
         if not self._piece:

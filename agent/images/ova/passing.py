@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 from agent.images.errors import PUBLISH_AGAIN, BadFormat, not_while_it_comes
 from agent.images.ova import description, manifest
-from agent.images.ova.archive import EXPORT, MOST_MEMBERS, TARFILE_RAISES, Member, add_member
+from agent.images.ova.archive import (
+    EXPORT,
+    MOST_MEMBERS,
+    TARFILE_RAISES,
+    Member,
+    add_member,
+    require_end,
+)
 from agent.images.ova.description import disk_file
 from agent.images.ova.forward_stream import ForwardStream
 from agent.images.ova.manifest import KINDS, Manifest, compare
@@ -140,6 +147,7 @@ class PassingArchive:
                 if member is not None:
                     self._begin(member)
             self._end()
+        require_end(stream.last_read)
 
     def _begin(self, member: Member) -> None:
         # Behind the disk nobody asks for the description any more, and each further one would be kept.

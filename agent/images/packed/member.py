@@ -12,6 +12,15 @@ LARGEST_WINDOW = 128 << 20
 take more."""
 
 
+_OTHER_WINDOWS = {Packing.GZIP: 32 << 10, Packing.BZIP2: 4 << 20}
+_BESIDE_WINDOW = 8 << 20
+
+
+def most_memory(packing: Packing) -> int:
+    """Give how many bytes of memory unpacking takes at the most."""
+    return _OTHER_WINDOWS.get(packing, LARGEST_WINDOW) + _BESIDE_WINDOW
+
+
 class Member(Protocol):
     """Unpacks one member. Errors are those in ``damage``."""
 
@@ -45,7 +54,7 @@ def new_member(packing: Packing) -> Member:
         case Packing.XZ:
             import lzma
 
-            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LARGEST_WINDOW + (8 << 20))
+            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=most_memory(packing))
         case Packing.ZSTD:
             from agent.images.packed.zstd_frame import ZstdFrame
 

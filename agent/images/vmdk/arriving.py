@@ -59,12 +59,13 @@ class _Grains:
         self._known: list[Extent] = []
         self._coming = (found for found in read_markers(header, file) if isinstance(found, Extent))
         self._all_known = False
+        self._failure: BaseException | None = None
 
     def within(self, number: int) -> list[Extent]:
         """Give those of one span of the disk."""
         start, end = number * self._span, (number + 1) * self._span
         while not self._all_known and (not self._known or self._known[-1].guest < end):
-            following = next(self._coming, None)
+            following = self._next()
             if following is None:
                 self._all_known = True
             else:
@@ -72,3 +73,13 @@ class _Grains:
         first = bisect_left(self._known, start, key=lambda extent: extent.guest)
         last = bisect_left(self._known, end, key=lambda extent: extent.guest)
         return self._known[first:last]
+
+    def _next(self) -> Extent | None:
+        # A generator that has raised is at its end, and what has not come would pass for zeroes.
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return next(self._coming, None)
+        except BaseException as failure:
+            self._failure = failure
+            raise
