@@ -15,11 +15,11 @@ from agent.fetch.memory import MemoryBudget
 from agent.images.packed.member import LARGEST_WINDOW
 from agent.images.pieces import Buffer
 from partitioning.open_disk import OpenDisk
+from tests.disk.in_process import assert_deployed, deployed, progress_in, steps
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.packed_samples import TOOLS, packed
 from tests.small_images import gpt_image, put, random_file
 from tests.unit.test_cli_common import CommandLine, command
-from tests.unit.test_cli_stream import assert_deployed, deployed, progress_in, steps
 from tests.unit.test_images_common import MIB
 
 __all__ = ["command"]

@@ -20,6 +20,7 @@ from agent.fetch.memory import MemoryBudget, MemoryView
 from agent.images.ova import passing
 from partitioning.errors import DiskWriteError
 from partitioning.open_disk import OpenDisk
+from tests.disk.in_process import assert_deployed, deployed, progress_in, steps
 from tests.disk.test_boot_changes import LOADERS
 from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.ova_samples import archive, manifest, ova, ovf, vmdk
@@ -63,30 +64,6 @@ def server() -> Iterator[MisbehavingServer]:
 @pytest.fixture
 def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.deployment.staging.WINDOW", 12 * MIB)
-
-
-def deployed(
-    command: CommandLine, url: str, disk: Path, kind: str, *more: str
-) -> tuple[Said, dict[str, Any]]:
-    words = ("deploy", "--url", url, "--type", kind, "--disk", str(disk), "--yes", "--json")
-    said = command(*words, *more)
-    return said, json.loads(said.out.splitlines()[-1])
-
-
-def steps(said: Said) -> list[str]:
-    events = [json.loads(line) for line in said.out.splitlines()]
-    return [event["step"] for event in events if event["event"] == "step_finished"]
-
-
-def progress_in(said: Said, step: str) -> list[dict[str, Any]]:
-    events = [json.loads(line) for line in said.out.splitlines()]
-    return [event for event in events if event["event"] == "progress" and event["step"] == step]
-
-
-def assert_deployed(disk: Path, raw: Path) -> None:
-    end = raw.stat().st_size - 33 * SECTOR
-    assert disk.read_bytes()[34 * SECTOR : end] == raw.read_bytes()[34 * SECTOR : end]
-    assert "No problems found" in tool("sgdisk", "-v", disk)
 
 
 @pytest.mark.usefixtures("small_window")
