@@ -75,10 +75,10 @@ rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs
 
-bench: setup ## this agent beside what else puts an image onto a disk, in one table: 40 minutes, as root
+bench: setup ## this agent beside what else puts an image onto a disk, in one table: 35 minutes, as root
 	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --disk $(DISK) --only '$(ONLY)'
 
-bench-growth: setup ## how that grows with the image, on 1 and 2 cores: 30 minutes, as root
+bench-growth: setup ## how that grows with the image, on 1 and 2 cores: 25 minutes, as root
 	$(BENCHMARKS) growth --rate $(RATE)
 
 bench-document: setup ## write what bench and bench-growth found last into docs/performance.md
