@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.fetch.errors import TooBigForMemory
+from agent.fetch.errors import ReadAgain, TooBigForMemory
 from agent.fetch.spool import Spool
 from agent.fetch.stream_spool import Stopped, StreamSpool
 from agent.images.errors import BadFormat
@@ -38,6 +38,13 @@ def is_sound(path: Path, raw: Path) -> bool:
     """Convert it, and tell whether that can be done: at times QEMU's tools make what they can not read."""
     command = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(raw)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def is_consistent(path: Path) -> bool:
+    """Tell whether its tables and reference counts agree: at times qemu-io makes two clusters share bytes."""
+    command = ["qemu-img", "check", "-q", "-f", "qcow2", str(path)]
+    corrupt = 2  # 3, leaked clusters, is no fault
+    return subprocess.run(command, capture_output=True, check=False).returncode != corrupt
 
 
 def poured(header: Qcow2Header, spool: Spool) -> bytes:
@@ -101,8 +108,11 @@ def compare(seed: int, folder: Path) -> None:
         allocated = survey(header, spool)
         assert 0 <= allocated <= len(expected)
         read_here_and_there(qcow2_reader(header, spool), expected, random.Random(seed))
-        assert poured(header, spool) == expected
-    with arriving(data, len(data) + 200_000, random.Random(seed)) as coming:
+        # Bytes that two clusters share may be refused, and are never given back as something else.
+        may_refuse = contextlib.nullcontext() if is_consistent(path) else contextlib.suppress(ReadAgain)
+        with may_refuse:
+            assert poured(header, spool) == expected
+    with arriving(data, len(data) + 200_000, random.Random(seed)) as coming, may_refuse:
         assert poured(header, coming) == expected
 
 
