@@ -28,7 +28,7 @@ def vmdk_agreement(disk: bytes) -> Agreement:
     """Compare all that a disk says."""
     try:
         head: _Fields = HEADER.unpack_from(disk)
-        if not _can_be_streamed(head):
+        if not _can_be_streamed(disk, head):
             return Agreement.WHOLE_ONLY
         tables = head if head[_DIRECTORY] != AT_END else _footer(disk, head)
         pairs = zip_longest(_by_markers(disk, head), _by_tables(disk, tables))
@@ -39,9 +39,20 @@ def vmdk_agreement(disk: bytes) -> Agreement:
     return Agreement.SAME if agree else Agreement.CONTRADICTION
 
 
-def _can_be_streamed(head: _Fields) -> bool:
-    is_in_order = head[_DIRECTORY] == AT_END or head[_DIRECTORY] < head[_OVERHEAD]
-    return head[_FLAGS] & _STREAMED == _STREAMED and is_in_order
+def _can_be_streamed(disk: bytes, head: _Fields) -> bool:
+    if head[_FLAGS] & _STREAMED != _STREAMED:
+        return False
+    return head[_DIRECTORY] == AT_END or _tables_end(disk, head) <= head[_OVERHEAD] * SECTOR
+
+
+def _tables_end(disk: bytes, head: _Fields) -> int:
+    """Where the last of directory and tables ends (bytes)."""
+    count = -(-head[_CAPACITY] // (head[_GRAIN] * head[_ENTRIES]))
+    directory_end = head[_DIRECTORY] * SECTOR + 4 * count
+    if directory_end > head[_OVERHEAD] * SECTOR:
+        return directory_end
+    tables = [sector for sector in _words(disk, head[_DIRECTORY], count) if sector]
+    return max([directory_end, *(sector * SECTOR + 4 * head[_ENTRIES] for sector in tables)])
 
 
 def _footer(disk: bytes, head: _Fields) -> _Fields:

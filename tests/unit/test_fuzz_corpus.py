@@ -111,6 +111,14 @@ def test_a_vmdk_file_that_says_two_things(sound: dict[str, dict[str, bytes]]) ->
     assert vmdk_agreement(sound["vmdk"]["sparse"]) is Agreement.WHOLE_ONLY
 
 
+def test_a_vmdk_file_whose_table_is_among_its_grains(sound: dict[str, dict[str, bytes]]) -> None:
+    data = bytearray(sound["vmdk"]["stream-in-front"])
+    assert vmdk_agreement(bytes(data)) is Agreement.SAME
+    directory, overhead = struct.unpack_from("<QQ", data, 56)
+    struct.pack_into("<I", data, directory * 512, overhead)
+    assert vmdk_agreement(bytes(data)) is Agreement.WHOLE_ONLY
+
+
 def test_members_that_are_forgotten_are_found(
     sound: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
