@@ -8,7 +8,7 @@ disk signature, a hybrid MBR.
 
 from dataclasses import replace
 
-from partitioning.byte_access import ByteReader, ByteStore
+from partitioning.byte_access import ByteReader, ByteStore, NotThereYet
 from partitioning.errors import NoRoom, TableUnusable
 from partitioning.gpt import RESERVED_FOR_ARRAY, Gpt, read_backup
 from partitioning.mbr import Mbr, MbrKind
@@ -76,11 +76,12 @@ def backup_agrees(reader: ByteReader, primary: Gpt) -> bool:
 def stale_backup(reader: ByteReader, primary: Gpt) -> tuple[tuple[int, int], ...]:
     """Give what the backup takes where ``primary`` says it is: its array and its header (first LBA, sectors).
 
-    Nothing when no intact one is there. Where its array is, the backup says itself: see whether that is free.
+    Nothing when no intact one is there, or it has not come yet. Where its array is, the backup says itself:
+    see whether that is free.
     """
     try:
         backup = read_backup(reader, primary.sector_size, lba=primary.header.alternate_lba)
-    except TableUnusable:
+    except (TableUnusable, NotThereYet):
         return ()
     return (backup.header.entries_lba, backup.array_sectors), (backup.header.my_lba, 1)
 

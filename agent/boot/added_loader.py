@@ -16,8 +16,9 @@ from agent.images.errors import NotBootable
 from agent.images.image import Image
 from agent.images.inspect import Contents
 from partitioning.errors import NoRoom
+from partitioning.fat.file_system import FatFileSystem
 from partitioning.new_partition import place_at_end
-from partitioning.table import PartitionTable
+from partitioning.table import Partition, PartitionTable
 from partitioning.uefi.esp import build_esp
 from partitioning.uefi.names import shown
 
@@ -26,18 +27,8 @@ _NO_ESP = "It has no EFI system partition."
 
 def hand_over_in(image: Image, esps: Sequence[ImageEsp], server: Server, draft: Draft) -> None:
     """Put the loader into the image's own EFI system partition, which has none. Raises NotBootable."""
-    for esp in esps:
-        if esp.others:
-            raise _no_usable_loader(esp)
-    readable = [(esp.part, esp.volume) for esp in esps if esp.volume is not None]
-    if not readable:
-        raise NotBootable(
-            MESSAGE,
-            detail=f"Its EFI system partition (number {esps[0].part.number}) can not be read: {esps[0].why}",
-            hint="Make the partition again in the image (mkfs.fat -F 32), with its loader.",
-        )
-    part, volume = readable[0]
-    because = f"Its EFI system partition (number {part.number}) has no loader."
+    part, volume = _without_loader(esps)
+    because = _no_loader(part)
     require_tools_to_look(because)
     hand_over = find_menu(image, because=because, with_kernel=server.checks_signatures)
     require_loaders(because)
@@ -53,6 +44,31 @@ def hand_over_in(image: Image, esps: Sequence[ImageEsp], server: Server, draft: 
     _hand_over(part.number, files, hand_over, server, draft)
 
 
+def require_loader_addable(esps: Sequence[ImageEsp]) -> None:
+    """Make sure that it can be put there, as far as they alone tell. Raises NotBootable, and Refused."""
+    part, _ = _without_loader(esps)
+    require_tools_to_look(_no_loader(part))
+    require_loaders(_no_loader(part))
+
+
+def _without_loader(esps: Sequence[ImageEsp]) -> tuple[Partition, FatFileSystem]:
+    for esp in esps:
+        if esp.others:
+            raise _no_usable_loader(esp)
+    readable = [(esp.part, esp.volume) for esp in esps if esp.volume is not None]
+    if not readable:
+        raise NotBootable(
+            MESSAGE,
+            detail=f"Its EFI system partition (number {esps[0].part.number}) can not be read: {esps[0].why}",
+            hint="Make the partition again in the image (mkfs.fat -F 32), with its loader.",
+        )
+    return readable[0]
+
+
+def _no_loader(part: Partition) -> str:
+    return f"Its EFI system partition (number {part.number}) has no loader."
+
+
 def add_esp(image: Image, contents: Contents, server: Server, end: EndOfDisk, draft: Draft) -> None:
     """Add an EFI system partition with the loader on it. Raises NotBootable, and Refused without room."""
     require_tools_to_look(_NO_ESP)
@@ -63,7 +79,7 @@ def add_esp(image: Image, contents: Contents, server: Server, end: EndOfDisk, dr
     _hand_over(draft.added.placement.number, files, hand_over, server, draft)
 
 
-def require_addable(table: PartitionTable, server: Server, end: EndOfDisk) -> None:
+def require_esp_addable(table: PartitionTable, server: Server, end: EndOfDisk) -> None:
     """Make sure that one can be added, as far as the table alone tells. Raises Refused."""
     require_tools_to_look(_NO_ESP)
     require_loaders(_NO_ESP)

@@ -6,7 +6,7 @@ What is done in which case stands as a table in docs/boot.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.boot.added_loader import add_esp, hand_over_in, require_addable
+from agent.boot.added_loader import add_esp, hand_over_in, require_esp_addable, require_loader_addable
 from agent.boot.boot_draft import Draft, EndOfDisk, Loader, Server
 from agent.boot.fat_write import CONTENTS_LIMIT, FatWrite, Reason, made_anew
 from agent.boot.image_esp import image_esps
@@ -58,14 +58,23 @@ def plan_boot(image: Image, contents: Contents, server: Server, end: EndOfDisk) 
     )
 
 
-def require_by_table(table: PartitionTable, server: Server, end: EndOfDisk) -> None:
-    """Raise what the table alone says of why the image will not start. NotBootable, and Refused."""
+def require_by_beginning(image: Image, table: PartitionTable, server: Server, end: EndOfDisk) -> None:
+    """Raise what the table, and ESPs that are there already, say of why the image will not start.
+
+    NotBootable, and Refused. Raises NotThereYet where that is not all there.
+    """
     boot_fit.require_by_table(table, server.firmware)
-    if server.firmware is not Firmware.UEFI or any(part.is_esp for part in table.partitions):
+    if server.firmware is not Firmware.UEFI:
+        return
+    esps = image_esps(image, table, asked_for=server.asked_for, by_entry=server.has_entries)
+    if any(esp.loader is not None for esp in esps):
         return
     if server.asked_for is not None:
-        raise no_such_loader(server.asked_for, ())
-    require_addable(table, server, end)
+        raise no_such_loader(server.asked_for, esps)
+    if esps:
+        require_loader_addable(esps)
+    else:
+        require_esp_addable(table, server, end)
 
 
 def _secure_boot_warnings(server: Server, draft: Draft) -> tuple[str, ...]:

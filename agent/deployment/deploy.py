@@ -151,7 +151,10 @@ def _known(context: Context, target: Target, staged: Staged) -> DeploymentPlan |
         # Where the size is not known, what can be refused has been refused, and the rest depends on it.
         if image.virtual_size is not None:
             return plan
-    context.reporter.note("not all that matters has come yet; the rest is looked at when it is written")
+    context.reporter.note(
+        "not all that matters has come yet; the rest is looked at when it is written. What turns out"
+        " impossible then leaves a disk that does not boot"
+    )
     return outline
 
 

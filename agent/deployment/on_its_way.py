@@ -31,6 +31,7 @@ from agent.images.arriving import open_arriving, open_arriving_ova
 from agent.images.errors import BadFormat
 from agent.images.image import Image
 from agent.images.inspect import require_fit
+from agent.images.magic import is_qcow2
 from agent.images.open_image import open_image
 from agent.images.ova.passing import PassingArchive
 from agent.images.packed.background import BackgroundUnpacking
@@ -168,6 +169,7 @@ class OnItsWay:
             return open_arriving_ova(self._spool, self._archive, self._check_and_tell)
         if self._unpacking is None:
             return open_arriving(self._spool, self._type)
+        _refuse_packed_qcow2(self._spool.pread(self._spool.come(FIRST_BYTES), 0), self._packing)
         size = self._file.known_size
         if self.file_sum is not None:
             return replace(open_image(self._spool, self._type), file_size=size)
@@ -282,6 +284,16 @@ class OnItsWay:
         if isinstance(error, ChecksumMismatch):
             tell_sum(self._context, error.actual)
         return error
+
+
+def _refuse_packed_qcow2(first: bytes, packing: Packing | None) -> None:
+    """Raise BadFormat: that it is no raw image alone would send people from one type to the other."""
+    if packing is not None and is_qcow2(first):
+        raise BadFormat(
+            f"There is a qcow2 image in the {packing.file}, and only raw images are unpacked on the way.",
+            hint="Unpack it, publish the qcow2 image, which may be compressed by itself, and set type to"
+            " qcow2.",
+        )
 
 
 def _archive(image_type: ImageType, stack: ExitStack) -> PassingArchive | None:

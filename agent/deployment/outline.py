@@ -6,7 +6,7 @@ from the disk then, after writing and before anything on it can boot.
 
 from dataclasses import dataclass
 
-from agent.deployment.plan import require_by_table
+from agent.deployment.plan import require_by_beginning
 from agent.deployment.target import Target
 from agent.errors import Refused
 from agent.images.image import Image
@@ -39,5 +39,5 @@ def make_outline(request: Request, target: Target, image: Image) -> Outline:
             detail="Its partition table is not all at its beginning: it has logical partitions far behind.",
             hint="Let it be staged in memory (--staging memory), or make the image with a GPT.",
         ) from error
-    require_by_table(request, target, table)
+    require_by_beginning(request, target, image, table)
     return Outline(target=target, image=image, table=table, made_for=made_for)

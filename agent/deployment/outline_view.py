@@ -17,7 +17,7 @@ from agent.fetch.redaction import printable, public_url
 from agent.request.model import Request, Rivals
 
 _LATER = (
-    "how the disk boots, and where the ConfigDrive goes, is worked out from what has been written: not all"
+    "how the disk boots, and where a ConfigDrive goes, is worked out from what has been written: not all"
     " that decides it is at the beginning of the file. What turns out impossible then leaves a disk that does"
     " not boot; --staging memory finds it out before"
 )

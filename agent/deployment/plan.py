@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from agent import messages
@@ -17,15 +17,17 @@ from agent.deployment.target import Target
 from agent.errors import Refused
 from agent.fetch.digest import ChecksumKind
 from agent.firmware import Firmware
+from agent.images import boot_fit
 from agent.images.errors import NotBootable
 from agent.images.image import Image
-from agent.images.inspect import Contents, look_inside, require_fit
+from agent.images.inspect import Contents, look_inside, read_image_table, require_fit
 from agent.request import ssh_keys
 from agent.request.model import ConfigDriveRequest, Request, Rivals
 from agent.request.user_data import is_known_kind
 from configdrive import drive
 from configdrive.drive import ConfigDriveData, DriveImage
 from partitioning.backup_gpt import moved_to_end
+from partitioning.byte_access import NotThereYet
 from partitioning.disks import Disk
 from partitioning.errors import ExplainedError, NoRoom
 from partitioning.new_partition import Placement, place_at_end, require_removable
@@ -93,6 +95,8 @@ def make_plan(
     disk = target.disk
     if image.virtual_size is not None:
         require_fit(image.virtual_size, disk_size=disk.size, disk_path=str(disk.path))
+    # First: who makes another image for a disk that can not boot by any has done it for nothing.
+    boot_fit.require_by_table(read_image_table(image, disk.sector_size)[0], target.firmware)
     contents = look_inside(image, disk.sector_size, makes_config_drive=request.wants_configdrive)
     _require_room_for_table(contents.table, disk)
     config_drive = _plan_config_drive(request, contents, disk)
@@ -214,16 +218,17 @@ def _require_room_for_table(table: PartitionTable, disk: Disk) -> None:
             ) from error
 
 
-def require_by_table(request: Request, target: Target, table: PartitionTable) -> None:
-    """Raise what the table alone says against the deployment: Refused, and NotBootable."""
+def require_by_beginning(request: Request, target: Target, image: Image, table: PartitionTable) -> None:
+    """Raise what the image's beginning says against the deployment: Refused, and NotBootable."""
     disk = target.disk
     _require_room_for_table(table, disk)
     placements: tuple[Placement, ...] = ()
     if (wanted := _wanted_drive(request)) is not None:
         with _no_drive_explained():
-            image = drive.build(_data(wanted), sector_size=disk.sector_size)
-            placements = (place_at_end(table, disk.size, drive.partition_size(image)),)
-    boot_plan.require_by_table(table, _server(request, target), EndOfDisk(ahead_of=placements))
+            made = drive.build(_data(wanted), sector_size=disk.sector_size)
+            placements = (place_at_end(table, disk.size, drive.partition_size(made)),)
+    with suppress(NotThereYet):  # an ESP that comes later is looked at on the disk
+        boot_plan.require_by_beginning(image, table, _server(request, target), EndOfDisk(ahead_of=placements))
 
 
 def _plan_config_drive(request: Request, contents: Contents, disk: Disk) -> ConfigDrivePlan | None:

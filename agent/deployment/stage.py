@@ -15,6 +15,10 @@ from agent.fetch.errors import TooBigForMemory
 from agent.images.image import Image
 from agent.request.model import Staging
 
+_NO_SUM = (
+    "There are mirrors and no checksum: they are of use until the image is being written, and hardly then."
+    " With a checksum (checkSum) they take over in the middle of it, too."
+)
 _NOT_IN_MEMORY = "the image is larger than the memory; it is written while it is downloaded"
 
 
@@ -55,7 +59,7 @@ def stage(context: Context, target: Target, stack: ExitStack) -> Staged:
     """Fetch the image as the request wants it. What is held is given back when ``stack`` is closed."""
     with context.step(Step.FETCH):
         if context.request.options.staging is Staging.STREAM:
-            return OnItsWay(context, target, stack, window=window_for_stream())
+            return _streamed(context, target, stack)
         try:
             return InMemory(context, target, stack)
         except PackedFile:
@@ -82,6 +86,12 @@ def _in_parts(context: Context, target: Target, stack: ExitStack, too_big: TooBi
         raise too_big
     context.reporter.note(_NOT_IN_MEMORY)
     try:
-        return OnItsWay(context, target, stack, window=window_for_stream())
+        return _streamed(context, target, stack)
     except Refused:
         raise too_big from None
+
+
+def _streamed(context: Context, target: Target, stack: ExitStack) -> OnItsWay:
+    if context.request.options.mirrors and context.request.check_sum is None:
+        context.reporter.warn(_NO_SUM)
+    return OnItsWay(context, target, stack, window=window_for_stream())

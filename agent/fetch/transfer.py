@@ -22,6 +22,7 @@ from agent.fetch.turns import Turn, Turns
 from partitioning.errors import ExplainedError
 
 _PROGRESS_INTERVAL = 0.1
+_GIVE_SUM = "Give the image's checksum (checkSum): another place then goes on where one fails."
 _UNKNOWN = Identity(etag=None, last_modified=None, total=None)
 
 
@@ -56,7 +57,7 @@ class Transfer:
         self._started_over_for_sum = False
         self._most = 0
         self._most_before = 0
-        self._reasons: dict[str, str] = {}
+        self._failures: dict[str, Broken] = {}
         self._elsewhere = False
         self._identity = _UNKNOWN
         self._from_start = False
@@ -165,7 +166,11 @@ class Transfer:
         known = self._identity
         is_other_place = self._turns.source != self._origin
         if is_other_place and (known.etag is None or (there.etag, there.total) != (known.etag, known.total)):
-            raise _another_version()
+            raise Broken(
+                "Without a checksum it can not be told whether it has the same image.",
+                hint=_GIVE_SUM,
+                final=True,
+            )
 
     def _take_from_start(self, answer: Reply) -> None:
         found = identity(answer.headers, total=content_length(answer.headers))
@@ -302,6 +307,17 @@ class Transfer:
             self._wrong = self._wrong or wrong
             self._listener.note(f"the file from {public_url(self._turns.source.url)} {what.rstrip('.')}")
             raise Broken("Its file is another one.", start_over=True, final=True) from wrong
+        if self._wrong is None and self._failures and self._turns.source is not self._source:
+            self._tell_of_mirror(wrong)
+
+    def _tell_of_mirror(self, wrong: ExplainedError) -> None:
+        """Say whose file is wrong, and why it was asked: what would mend it is not in the request."""
+        mirror = public_url(self._turns.source.url)
+        url = public_url(self._source.url)
+        failed = self._failures.get(url)
+        why = f" It was asked because of {url}: {failed.reason}" if failed else ""
+        wrong.detail = f"The mirror {mirror}: {wrong.detail}{why}"
+        wrong.hint = f"See that {url} can be had, and that the mirror has the same file."
 
     def _report(self, *, last: bool = False) -> None:
         now = self._policy.clock()
@@ -312,7 +328,7 @@ class Transfer:
     def _wait_for_retry(self, broken: Broken) -> None:
         """Get ready for another attempt, or raise ``broken`` when it is not worth one."""
         place = public_url(self._turns.source.url)
-        self._reasons[place] = broken.reason
+        self._failures[place] = broken
         has_moved = self._most - self._most_before >= self._policy.min_progress
         turn = self._turns.after(broken, has_moved=has_moved)
         if turn is not Turn.HERE:
@@ -364,12 +380,13 @@ class Transfer:
     def _failed(self, broken: Broken) -> FetchFailed:
         so_far = f" {_amount(self._come)} had come." if self._come else ""
         url = public_url(self._source.url)
-        others = [f"{place}: {reason}" for place, reason in self._reasons.items() if place != url]
-        reason = " ".join([self._reasons.get(url, broken.reason) + so_far, *others])
+        own = self._failures.get(url, broken)
+        lacks_sum = any(each.hint == _GIVE_SUM for each in self._failures.values())
+        others = [f"{place}: {each.reason}" for place, each in self._failures.items() if place != url]
         return FetchFailed(
             url=url,
-            reason=reason,
-            hint=broken.hint,
+            reason=" ".join([own.reason + so_far, *others]),
+            hint=f"{own.hint} {_GIVE_SUM}" if lacks_sum else own.hint,
             status=broken.status,
             attempts=self._attempts,
         )

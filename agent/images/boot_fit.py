@@ -67,9 +67,12 @@ def require(fit: BootFit, firmware: Firmware | None) -> None:
 
 
 def require_by_table(table: PartitionTable, firmware: Firmware | None) -> None:
-    """Raise NotBootable when the table alone says that ``firmware`` can not start the image."""
-    if firmware is Firmware.LEGACY:
-        require(BootFit(legacy=_legacy_fault(table), uefi=None), firmware)
+    """Raise NotBootable when the table alone says that ``firmware`` (None: neither) can start the image.
+
+    What UEFI lacks is added where it is asked for.
+    """
+    if firmware is not Firmware.UEFI:
+        require(BootFit(legacy=_legacy_fault(table), uefi=_uefi_fault(table)), firmware)
 
 
 _NAMES = {Firmware.UEFI: "UEFI", Firmware.LEGACY: "legacy"}
@@ -91,11 +94,16 @@ def _legacy_fault(table: PartitionTable) -> str | None:
 
 
 def _missing_for_uefi(reader: ByteReader, table: PartitionTable) -> str | None:
+    if (fault := _uefi_fault(table)) is not None:
+        return fault
     partitions = [part for part in table.partitions if part.is_esp][:_MOST_ESPS]
-    if not partitions:
-        return "UEFI: the image has no EFI system partition."
     reasons = [_missing_in_esp(reader, part) for part in partitions]
     return None if None in reasons else f"UEFI: {reasons[0]}"
+
+
+def _uefi_fault(table: PartitionTable) -> str | None:
+    has_one = any(part.is_esp for part in table.partitions)
+    return None if has_one else "UEFI: the image has no EFI system partition."
 
 
 def _missing_in_esp(reader: ByteReader, part: Partition) -> str | None:

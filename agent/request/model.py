@@ -262,7 +262,8 @@ class Options(_Part):
         fail_fast=True,
         max_length=16,
         repr=False,
-        description="URLs of the same file, tried in turn where the URL fails. httpHeader is sent to none.",
+        description="URLs of the same file, tried in turn where the URL fails. httpHeader is sent to none."
+        " With checkSum one takes over in the middle of the file, without it from the beginning.",
     )
     ca_file: Annotated[Text, AfterValidator(_check_absolute_path)] | None = Field(
         default=None,

@@ -207,6 +207,58 @@ def test_what_happened_is_told_where_nothing_has_come(
 
 
 @pytest.mark.usefixtures("small_window")
+def test_a_table_for_other_sectors_is_rewritten(
+    command: CommandLine, server: MisbehavingServer, late: Path, disk: Path
+) -> None:
+    """Its backup, which is zeroed then, comes last."""
+    url = server.on("/image", Serve(late.read_bytes()))
+    options = ("--staging", "stream", "--boot-type", "uefi", "--sector-size", "4096")
+    said, _ = deployed(command, url, disk, "raw", *options)
+    assert said.code == 0, said.err
+    assert "look" in steps(said)
+    data = disk.read_bytes()
+    assert data[4096:4104] == b"EFI PART"
+    assert data[-4096:-4088] == b"EFI PART"
+    old = late.stat().st_size - SECTOR
+    assert data[old : old + 8] == bytes(8)
+
+
+@pytest.mark.usefixtures("small_window")
+@pytest.mark.parametrize("boot", ["auto", "uefi"])
+def test_what_can_not_start_is_refused_by_the_beginning(
+    command: CommandLine,
+    server: MisbehavingServer,
+    disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    boot: str,
+) -> None:
+    """auto: neither boot code nor an ESP. uefi: an ESP without a loader, and none that could be added."""
+    image = gpt_image(tmp_path / "image.raw", size=64 * MIB, esp=boot == "uefi")
+    data = bytearray(image.read_bytes())
+    data[:440] = bytes(440)
+    if boot == "uefi":
+        monkeypatch.setenv(OTHER_DIRECTORY_VARIABLE, str(tmp_path))
+        monkeypatch.setattr("agent.boot.find_loader.runs_here", lambda _: False)
+    before, url = disk.read_bytes(), server.on("/image", Serve(bytes(data)))
+    said, last = deployed(command, url, disk, "raw", "--staging", "stream", "--boot-type", boot)
+    assert (said.code, last["diskTouched"]) == (3, False), said.err
+    assert disk.read_bytes() == before
+
+
+def test_mirrors_without_a_checksum_are_warned_of(
+    command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
+) -> None:
+    data = raw.read_bytes()
+    url, mirror = server.on("/image", Serve(data)), server.on("/mirror", Serve(data))
+    more = ("--check-sum", hashlib.sha256(data).hexdigest(), "--check-sum-type", "sha256")
+    for options, is_warned in (((), True), (more, False)):
+        ways = ("--staging", "stream", "--mirrors", mirror, *options)
+        _, last = deployed(command, url, disk, "raw", *ways)
+        assert any("mirrors and no checksum" in text for text in last["warnings"]) == is_warned
+
+
+@pytest.mark.usefixtures("small_window")
 def test_a_damaged_primary_gpt(
     command: CommandLine, server: MisbehavingServer, raw: Path, disk: Path
 ) -> None:

@@ -200,6 +200,30 @@ def test_a_wrong_sum_is_told_though_the_mirrors_can_not_be_reached(servers: list
     assert caught.value.actual == hashlib.sha256(OTHER).hexdigest()
 
 
+def test_a_mirror_without_a_sum_says_what_would_help(servers: list[MisbehavingServer]) -> None:
+    with pytest.raises(FetchFailed) as caught:
+        streamed(servers, [replace(TAGGED, cut_after=CUT), GONE], [NO_TAG], digest=NO_SUM)
+    assert "Without a checksum it can not be told whether it has the same image." in caught.value.reason
+    assert "Give the image's checksum (checkSum)" in caught.value.hint
+
+
+def test_what_to_do_is_said_of_the_url(servers: list[MisbehavingServer]) -> None:
+    with pytest.raises(FetchFailed) as caught:
+        fetch(source(servers, [Serve(status=403)], [GONE]))
+    assert "HTTP 403" in caught.value.reason
+    assert "HTTP 404" in caught.value.reason
+    assert "credentials" in caught.value.hint
+
+
+def test_a_mirror_with_another_kind_of_file_is_named(servers: list[MisbehavingServer]) -> None:
+    with pytest.raises(BadFormat) as caught:
+        fetch(source(servers, [GONE], [Serve(b"<html>" + bytes(1000))]), on_first_bytes=refuse_pages)
+    url, mirror = (server.url("/image") for server in servers[:2])
+    assert caught.value.detail.startswith(f"The mirror {mirror}: The file is an HTML page.")
+    assert f"{url}: The server answered with HTTP 404" in caught.value.detail
+    assert url in caught.value.hint
+
+
 def refuse_pages(first: bytes) -> None:
     if first.startswith(b"<html>"):
         raise BadFormat("The file is an HTML page.")
