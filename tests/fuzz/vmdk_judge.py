@@ -93,7 +93,9 @@ def _are_marked(disk: bytes, head: _Fields, footer: _Fields) -> bool:
     count = -(-head[_CAPACITY] // (head[_GRAIN] * head[_ENTRIES]))
     named = {sector for sector in _words(disk, footer[_DIRECTORY], count) if sector}
     return (
-        footers == [len(disk) // SECTOR - 2]
+        # The markers' sectors count from the file's beginning; the footer is looked for from its end.
+        len(disk) % SECTOR == 0
+        and footers == [len(disk) // SECTOR - 2]
         and directories[-1:] == [footer[_DIRECTORY]]
         and named <= set(tables)
         and len(tables) <= count

@@ -104,6 +104,8 @@ def test_a_reader_that_is_wrong_while_the_file_comes_is_found(
 def test_a_vmdk_file_that_says_two_things(sound: dict[str, dict[str, bytes]]) -> None:
     data = bytearray(sound["vmdk"]["stream"])
     assert vmdk_agreement(bytes(data)) is Agreement.SAME
+    shifted = bytes(data[:-1024]) + b"\0" + bytes(data[-1024:])
+    assert vmdk_agreement(shifted) is Agreement.CONTRADICTION
     (directory,) = struct.unpack_from("<Q", data, len(data) - 1024 + 56)
     (table,) = struct.unpack_from("<I", data, directory * 512)
     data[table * 512 : table * 512 + 4] = bytes(4)
