@@ -37,6 +37,7 @@ class Seen:
     method: str
     target: str
     headers: Message
+    body: bytes = b""
 
 
 class Client:
@@ -263,12 +264,14 @@ def _path(request: Seen) -> str:
 
 
 def read_request(connection: socket.socket) -> Seen:
-    """Read a request's header; raises OSError when there is none."""
+    """Read a request; raises OSError when there is none."""
     with connection.makefile("rb") as stream:
         line = stream.readline().decode("latin-1").split()
         if len(line) != 3:
             raise ConnectionAbortedError
-        return Seen(line[0], line[1], http.client.parse_headers(stream))
+        headers = http.client.parse_headers(stream)
+        body = stream.read(int(headers.get("Content-Length", "0")))
+        return Seen(line[0], line[1], headers, body)
 
 
 class TinyProxy(_Listener):

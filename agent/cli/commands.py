@@ -88,3 +88,20 @@ def cancel() -> int:
     from agent.cli.cancel import cancel
 
     return cancel()
+
+
+def boot(
+    *,
+    config: ConfigOption = None,
+    command_line: Annotated[
+        Path, typer.Option("--command-line", metavar="PATH", help="Read the parameters from this file.")
+    ] = Path("/proc/cmdline"),
+) -> int:
+    """Take the request from the provisioning system that the kernel's command line names, and carry it out.
+
+    byoi.request=URL gives the request; byoi.status=URL is told how it goes, and byoi.token is shown to both.
+    byoi.service=NAME is the server's name. No question is asked. When it is done, the server reboots.
+    """
+    from agent.cli.boot import boot
+
+    return boot(config=config, command_line=command_line)

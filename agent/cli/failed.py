@@ -3,10 +3,9 @@
 import typer
 
 from agent.cli.usage import usage_error
-from agent.deployment.failure import defect, exit_code_before_writing
+from agent.deployment.failure import explain_before_writing
 from agent.exit_codes import ExitCode
 from agent.reporting.events import Failed
-from partitioning.errors import ExplainedError
 
 _STOPPED = Failed(
     "The command was interrupted.",
@@ -22,6 +21,4 @@ def failed(error: Exception, command: str | None) -> Failed:
         return _STOPPED
     if isinstance(error, typer.TyperException):
         error = usage_error(error, command)
-    if isinstance(error, ExplainedError):
-        return Failed(error.message, error.detail, error.hint, exit_code_before_writing(error))
-    return defect(error)
+    return explain_before_writing(error)

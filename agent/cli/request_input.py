@@ -8,10 +8,7 @@ from typing import Any
 from agent.cli.request_flags import RequestFlags
 from agent.errors import RequestError
 from agent.request.model import Request
-from agent.request.parse import JsonObject, load_json, parse
-
-MAX_REQUEST_SIZE = 16 << 20
-"""Bytes: user data may be large, but a request is no image."""
+from agent.request.parse import MAX_REQUEST_SIZE, JsonObject, load_json, parse
 
 _FIELDS = {
     "url": "URL",

@@ -39,6 +39,13 @@ def explain(error: BaseException, at: Circumstances) -> Failed:
     return _failed(error, exit_code_before_writing(error))
 
 
+def explain_before_writing(error: BaseException) -> Failed:
+    """Turn an error into what is reported of it, where there is no deployment yet."""
+    if not isinstance(error, ExplainedError):
+        return defect(error)
+    return _failed(error, exit_code_before_writing(error))
+
+
 def exit_code_before_writing(error: ExplainedError) -> ExitCode:
     """Give the exit code of an error that came up while the disk was still untouched."""
     if isinstance(error, Interrupted):

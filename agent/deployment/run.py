@@ -51,8 +51,12 @@ def run_deployment(
     where: RunDirectory,
     listeners: Sequence[Listener],
     confirm: Confirm | None,
+    before_reboot: Callable[[], None] | None = None,
 ) -> ExitCode:
-    """Carry out the deployment and report it, also when it can not even begin."""
+    """Carry out the deployment and report it, also when it can not even begin.
+
+    ``before_reboot`` is called where it is done and the server is to reboot.
+    """
     context = Context(
         request=request, group_config=group_config, reporter=Reporter(first_status(request), listeners)
     )
@@ -61,6 +65,8 @@ def run_deployment(
         with interruptible():
             code = _outcome(context, lambda: _alone(context, where, confirm))
         if code is ExitCode.DONE and request.options.reboot:
+            if before_reboot is not None:
+                before_reboot()
             _reboot()
     return code
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from agent.fetch.broken import Broken
 
+_CHANCE = random.Random()  # noqa: S311 - it spreads retries, and hides nothing
+"""Its own, so that threads which wait change nothing in what others draw."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -35,7 +38,7 @@ class RetryPolicy:
     """Bytes a second; less, averaged over ``stall_timeout``, is a stall as well."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = _CHANCE.random
     """A number from 0 to 1, for the jitter."""
 
     def delay(self, retry: int) -> float:

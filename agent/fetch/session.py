@@ -88,18 +88,26 @@ class Session:
             target = _follow(target, location)
         raise Broken(f"It redirects more than {_REDIRECTS} times.", hint=_REDIRECT_HINT, final=True)
 
+    def post(self, json_text: bytes) -> Answer:
+        """Send a POST with a body of JSON and return the answer, whatever its status; none is followed."""
+        response = self._send(self._start, {"Content-Type": "application/json"}, json_text)
+        return Answer(response, self._watchdog, stall_timeout=self._policy.stall_timeout, withheld=False)
+
     def close(self) -> None:
         """Close the connection."""
         self._requests.close()
         self._watchdog.close()
 
-    def _send(self, target: _Target, extra: Mapping[str, str]) -> requests.Response:
+    def _send(
+        self, target: _Target, extra: Mapping[str, str], body: bytes | None = None
+    ) -> requests.Response:
         policy = self._policy
         longest = max(policy.answer_timeout, policy.stall_timeout)
         self._watchdog.arm(policy.connect_timeout + policy.answer_timeout)
         response, failure = None, None
         try:
-            request = requests.Request("GET", target.url, headers=self._headers(target, extra))
+            method = "GET" if body is None else "POST"
+            request = requests.Request(method, target.url, headers=self._headers(target, extra), data=body)
             response = self._requests.send(
                 self._requests.prepare_request(request),
                 stream=True,

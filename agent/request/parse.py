@@ -15,6 +15,9 @@ from agent.request.model import ImageType, Request
 
 JsonObject = dict[str, Any]
 
+MAX_REQUEST_SIZE = 16 << 20
+"""Bytes: user data may be large, but a request is no image."""
+
 _HINT = "See what each field takes with: byoi-agent deploy --help"
 
 

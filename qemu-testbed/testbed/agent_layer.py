@@ -14,6 +14,7 @@ from .initramfs import pack_cpio, pack_layer
 
 PACKAGES = ("agent", "configdrive", "partitioning")
 LAUNCHER = FILES / "agent/byoi-agent"
+UNIT = "byoi-agent-boot.service"
 _HOME = Path("usr/lib/byoi-agent")
 _PYTHON = "3.11"  # Debian 12's
 # Wheels name the oldest C library that they run with; Debian 12 has 2.36.
@@ -30,8 +31,11 @@ def layers(checkout: Path, cache: Cache) -> tuple[Path, Path]:
         lambda target: _build_dependencies(target, dependencies),
     )
     sources = [path for name in PACKAGES if (path := checkout / name).is_dir()]
+    unit = checkout / "packaging/systemd" / UNIT
     with_agent = cache.get_or_build(
-        "agent-sources", content_key(own, LAUNCHER, *sources), lambda target: _build_sources(target, sources)
+        "agent-sources",
+        content_key(own, LAUNCHER, unit, *sources),
+        lambda target: _build_sources(target, sources, unit),
     )
     return with_dependencies, with_agent
 
@@ -54,7 +58,7 @@ def _build_dependencies(target: Path, dependencies: list[str]) -> None:
     _finish(target, tree, "40-agent-dependencies")
 
 
-def _build_sources(target: Path, sources: list[Path]) -> None:
+def _build_sources(target: Path, sources: list[Path], unit: Path) -> None:
     tree = target / "tree"
     home = tree / _HOME / "packages"
     home.mkdir(parents=True)
@@ -64,7 +68,18 @@ def _build_sources(target: Path, sources: list[Path]) -> None:
     launcher.parent.mkdir(parents=True)
     shutil.copyfile(LAUNCHER, launcher)
     launcher.chmod(0o755)
+    _enable(unit, tree)
     _finish(target, tree, "50-agent")
+
+
+def _enable(unit: Path, tree: Path) -> None:
+    """Lay the unit of boot mode where systemd starts it; it looks at the kernel's command line itself."""
+    place = tree / "usr/lib/systemd/system" / UNIT
+    place.parent.mkdir(parents=True)
+    shutil.copyfile(unit, place)
+    wanted = tree / "etc/systemd/system/multi-user.target.wants" / UNIT
+    wanted.parent.mkdir(parents=True)
+    wanted.symlink_to(f"/usr/lib/systemd/system/{UNIT}")
 
 
 def _finish(target: Path, tree: Path, layer: str) -> None:

@@ -1,0 +1,63 @@
+import pytest
+
+from agent.boot_mode.kernel_command_line import parse_boot_parameters
+from agent.errors import RequestError
+
+REQUEST = "byoi.request=http://deploy.example/request"
+
+
+def test_what_is_ours_is_taken_and_the_rest_is_left() -> None:
+    found = parse_boot_parameters(
+        f"BOOT_IMAGE=/vmlinuz console=ttyS0 {REQUEST}?a=1&b=2 byoi.status=https://deploy.example/status"
+        " byoi.token=s3cret byoi.service=ns1.example quiet\n"
+    )
+    assert found.required_request_url() == "http://deploy.example/request?a=1&b=2"
+    assert found.status_url == "https://deploy.example/status"
+    assert (found.token, found.service, found.faults) == ("s3cret", "ns1.example", ())
+
+
+def test_only_a_request_is_needed() -> None:
+    found = parse_boot_parameters(REQUEST)
+    assert (found.status_url, found.token, found.service) == (None, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "quiet", "byoi.request", "byoi.request=", "byoi.status=http://a/"])
+def test_without_a_request_it_says_so(text: str) -> None:
+    with pytest.raises(RequestError, match=r"byoi\.request is not on it"):
+        parse_boot_parameters(text).required_request_url()
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "deploy.example/request", "http://", "http://[::1/x"])
+def test_a_request_comes_from_a_server(url: str) -> None:
+    with pytest.raises(RequestError, match=r"byoi\.request is not an http or https URL"):
+        parse_boot_parameters(f"byoi.request={url}").required_request_url()
+
+
+def test_a_status_that_can_not_be_posted_costs_no_deployment() -> None:
+    found = parse_boot_parameters(f"{REQUEST} byoi.status=ftp://deploy.example/")
+    assert found.status_url is None
+    assert found.faults == ("byoi.status is not an http or https URL, so no status is posted.",)
+
+
+def test_of_two_the_last_counts() -> None:
+    found = parse_boot_parameters(f"byoi.request=http://first/ {REQUEST} byoi.service=a byoi.service=b")
+    assert found.request_url == "http://deploy.example/request"
+    assert found.service == "b"
+
+
+def test_the_kernels_quotation_marks() -> None:
+    found = parse_boot_parameters(f'"byoi.service=rack 3" {REQUEST} byoi.token=it\'s\\n#1 byoi.ssh-key="a b"')
+    assert (found.service, found.token, found.faults) == ("rack 3", "it's\\n#1", ())
+
+
+def test_a_mark_that_is_not_closed_does_not_cost_the_request() -> None:
+    assert parse_boot_parameters(f'{REQUEST} dyndbg="file a').request_url == "http://deploy.example/request"
+
+
+def test_a_slip_of_the_pen_is_named() -> None:
+    assert parse_boot_parameters(f"{REQUEST} byoi.statsu=http://a/").faults == ("byoi.statsu is not known.",)
+
+
+def test_no_secret_is_shown() -> None:
+    shown = repr(parse_boot_parameters(f"{REQUEST}?key=s3cret byoi.token=s3cret"))
+    assert "s3cret" not in shown
