@@ -84,6 +84,16 @@ def gzip_member(data: bytes, *, extra: bytes = b"", name: bytes = b"", crc: bool
     return header + body + zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
 
 
+@pytest.mark.parametrize("flag", [0x20, 0x40, 0x80])
+@pytest.mark.parametrize("member", [0, 1])
+def test_a_gzip_header_with_fields_that_nobody_knows(flag: int, member: int) -> None:
+    """RFC 1952 wants an error: what follows the header can not be told from such a field."""
+    first = packed(DATA, "gzip")
+    data = bytearray(first + packed(DATA, "gzip"))
+    data[member * len(first) + 3] |= flag
+    assert "is damaged" in refusal("gzip", bytes(data))
+
+
 @pytest.mark.parametrize(
     ("extra", "name", "crc"),
     [

@@ -14,6 +14,8 @@ _PACKED_PIECE = 256 << 10
 _MOST_HEADER = 128 << 10
 """Bytes that the header of a gzip member may take: one optional field of 64 KiB, and names."""
 _XZ_UNIT = 4
+_GZIP_FLAGS = 3
+_GZIP_RESERVED = 0b1110_0000
 
 
 def unpacked(packing: Packing, file: Incoming) -> Iterator[bytes]:
@@ -25,6 +27,8 @@ def unpacked(packing: Packing, file: Incoming) -> Iterator[bytes]:
     while packed.at == 0 or _goes_on(packing, packed):
         # isal loses its place in a header with several optional fields when it comes in two parts.
         packed.collect(_MOST_HEADER)
+        if packing is Packing.GZIP:
+            _refuse_unknown_flags(packed)
         yield from _member(packing, new_member(packing), packed)
 
 
@@ -81,6 +85,14 @@ def _goes_on(packing: Packing, packed: _Packed) -> bool:
     return bool(following)
 
 
+def _refuse_unknown_flags(packed: _Packed) -> None:
+    """Raise BadFormat where a header has fields that nobody knows (RFC 1952, section 2.3.1.2)."""
+    # isal does not look at them, and would take such a field for packed data.
+    header = packed.peek(_GZIP_FLAGS + 1)
+    if len(header) > _GZIP_FLAGS and header[_GZIP_FLAGS] & _GZIP_RESERVED:
+        raise _damaged(Packing.GZIP, packed.at + len(header))
+
+
 def _pass_padding(packed: _Packed) -> None:
     """Pass over the padding of a stream (The .xz File Format, section 2.2): zeroes, four at a time."""
     while packed.peek(_XZ_UNIT) == bytes(_XZ_UNIT):
@@ -98,17 +110,25 @@ def _member(packing: Packing, member: Member, packed: _Packed) -> Iterator[bytes
         try:
             piece = member.decompress(data, PIECE)
         except errors as error:
-            raise _damaged(packing, packed.at, error) from error
+            if _is_for_memory(error):
+                raise _too_much_memory(packing) from error
+            raise _damaged(packing, packed.at) from error
         if piece:
             yield piece
     packed.put_back(member.unused_data)
 
 
-def _damaged(packing: Packing, at: int, error: Exception) -> BadFormat:
-    if "memory" in str(error).lower():
-        return BadFormat(
-            f"The {packing.file} takes too much memory to unpack: it refers back farther than"
-            f" {LARGEST_WINDOW >> 20} MiB.",
-            hint="Pack it with a window (dictionary) of at most 128 MiB, as xz -9 and zstd --long=27 do.",
-        )
+def _is_for_memory(error: Exception) -> bool:
+    return "memory" in str(error).lower()
+
+
+def _too_much_memory(packing: Packing) -> BadFormat:
+    return BadFormat(
+        f"The {packing.file} takes too much memory to unpack: it refers back farther than"
+        f" {LARGEST_WINDOW >> 20} MiB.",
+        hint="Pack it with a window (dictionary) of at most 128 MiB, as xz -9 and zstd --long=27 do.",
+    )
+
+
+def _damaged(packing: Packing, at: int) -> BadFormat:
     return BadFormat(f"The {packing.file} is damaged before byte {at}.", hint=PUBLISH_AGAIN)
