@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from agent.errors import RequestError
 
 _PREFIX = "byoi."
-_OF_THE_AGENT = ("request", "status", "token", "service")
-_OF_THE_RESCUE_SYSTEM = ("ssh-key", "config")
+_KNOWN = ("request", "status", "token", "service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -38,8 +37,7 @@ class BootParameters:
 def parse_boot_parameters(text: str) -> BootParameters:
     """Take the parameters from the text of /proc/cmdline; of two with one name the last counts."""
     given = {name: value for name, value in _words(text) if value}
-    known = (*_OF_THE_AGENT, *_OF_THE_RESCUE_SYSTEM)
-    faults = [f"{_PREFIX}{name} is not known." for name in given if name not in known]
+    faults = [f"{_PREFIX}{name} is not known." for name in given if name not in _KNOWN]
     status_url = given.get("status")
     if status_url is not None and not _is_url(status_url):
         faults.append("byoi.status is not an http or https URL, so no status is posted.")

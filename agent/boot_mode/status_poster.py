@@ -41,7 +41,10 @@ class StatusPoster:
         self._line = line
         self._policy = policy
         self._heartbeat = heartbeat
-        self._changed = threading.Condition(threading.Lock())
+        # The lock is taken by itself, and not through the condition: a signal that is heard within the
+        # condition's own __enter__ would leave it taken for ever.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[Status] = deque()
         self._latest: Status | None = None
         self._arrived: Status | None = None
@@ -52,7 +55,7 @@ class StatusPoster:
 
     def handle(self, event: events.Event, status: Status) -> None:
         """Take note; progress is posted with the next heartbeat."""
-        with self._changed:
+        with self._lock:
             if not isinstance(event, events.Progressed) and status != self._latest:
                 self._waiting.append(status)
                 self._changed.notify()
@@ -63,18 +66,18 @@ class StatusPoster:
 
         Where the way has been cut since earlier ones, they are left out: the last one says it all.
         """
-        with self._changed:
+        with self._lock:
             self._closing = True
             if self._failures and self._waiting:
                 self._waiting = deque([self._waiting[-1]])
             self._changed.notify()
         self._thread.join(seconds)
-        with self._changed:
+        with self._lock:
             return self._arrived is self._latest
 
     def close(self) -> None:
         """Post nothing any more."""
-        with self._changed:
+        with self._lock:
             self._closing = self._stopped = True
             self._changed.notify()
 
@@ -90,7 +93,7 @@ class StatusPoster:
 
     def _next(self) -> Status | None:
         """Wait for what is to be posted next; None: that was all."""
-        with self._changed:
+        with self._lock:
             while not self._waiting or self._stopped:
                 if self._closing:
                     return None
@@ -99,14 +102,14 @@ class StatusPoster:
             return self._waiting[0]
 
     def _posted(self, status: Status) -> None:
-        with self._changed:
+        with self._lock:
             self._failures = 0
             self._arrived = status
             self._leave_out(status)
 
     def _failed(self, status: Status, broken: Broken) -> None:
         log.info("the status was not posted: %s", broken.reason)
-        with self._changed:
+        with self._lock:
             if broken.final:  # the next one may be taken; this one will not
                 self._leave_out(status)
                 return

@@ -46,7 +46,9 @@ def test_of_two_the_last_counts() -> None:
 
 
 def test_the_kernels_quotation_marks() -> None:
-    found = parse_boot_parameters(f'"byoi.service=rack 3" {REQUEST} byoi.token=it\'s\\n#1 byoi.ssh-key="a b"')
+    found = parse_boot_parameters(
+        f'"byoi.service=rack 3" {REQUEST} byoi.token=it\'s\\n#1 dyndbg="a byoi.no=1"'
+    )
     assert (found.service, found.token, found.faults) == ("rack 3", "it's\\n#1", ())
 
 
