@@ -60,8 +60,10 @@ def place_at_end(
     start = (end - size) // ALIGNMENT * ALIGNMENT
     placement = Placement(start=start, size=end - start, number=number)
     if start < first:
-        raise _no_room(size, f"It would begin at byte {start}; the first usable one is {first}.")
-    _check_free(placement, kept, size)
+        raise _no_room(
+            placement, f"It would begin at byte {start}; the first usable one is {first}.", first - start
+        )
+    _check_free(placement, kept)
     return placement
 
 
@@ -75,8 +77,8 @@ def add(
     """
     table = read_table(store, sector_size)
     if any(part.number == placement.number for part in table.partitions):
-        raise _no_room(placement.size, f"The number {placement.number} is taken.")
-    _check_free(placement, table.partitions, placement.size)
+        raise _no_room(placement, f"The number {placement.number} is taken.")
+    _check_free(placement, table.partitions)
     first_lba, sectors = placement.start // sector_size, placement.size // sector_size
     if table.gpt is None:
         entry = mbr_entry.pack_entry(type_byte=kind.mbr, first_lba=first_lba, sectors=sectors)
@@ -138,13 +140,14 @@ def _free_number(table: PartitionTable, taken: set[int]) -> int:
     )
 
 
-def _check_free(placement: Placement, partitions: Iterable[Partition], size: int) -> None:
+def _check_free(placement: Placement, partitions: Iterable[Partition]) -> None:
     for part in partitions:
         if part.start < placement.end and placement.start < part.end:
             raise _no_room(
-                size,
+                placement,
                 f"Bytes {placement.start} to {placement.end - 1} are needed; "
                 f"partition {part.number} takes bytes {part.start} to {part.end - 1}.",
+                part.end - placement.start,
             )
 
 
@@ -164,11 +167,15 @@ def _find_again(table: PartitionTable, placement: Placement, guid: UUID) -> Part
     return part
 
 
-def _no_room(size: int, detail: str) -> NoRoom:
+def _no_room(placement: Placement, detail: str, missing: int = 0) -> NoRoom:
+    """``missing`` is how many bytes further back it would have to begin; 0 where that is not it."""
+    amount = -(-missing // ALIGNMENT)
+    larger = f"a disk that is at least {amount} MiB larger" if amount else "a larger disk"
+    smaller = f"the image's last partition {amount} MiB smaller" if amount else "the image's last one smaller"
     return NoRoom(
-        f"There is no room for a partition of {size} bytes at the end of the disk.",
+        f"There is no room for a partition of {placement.size} bytes at the end of the disk.",
         detail=detail,
-        hint="Choose a larger disk, or make the image's last partition smaller.",
+        hint=f"Choose {larger}, or make {smaller}.",
     )
 
 

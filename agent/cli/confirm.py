@@ -29,7 +29,8 @@ def confirm(request: Request, plan: DeploymentPlan | Outline) -> None:
     name = str(plan.target.disk.path)
     # A terminal that is held (Ctrl-S) is waited for, and signals still end the deployment.
     screen = PatientStream(sys.stderr, patience=math.inf)
-    shown = ["", *target_lines(request, plan.target), *known_lines(request, plan), ""]
+    # What there is to warn of has been shown just before.
+    shown = ["", *target_lines(request, plan.target), *known_lines(request, plan, warnings=False), ""]
     first = printable(f"All data on this disk will be lost. Type its name ({name}) to go on: ")
     second = printable(f"That is not its name. Once more: type {name} to go on, or nothing to end: ")
     for question in ("\n".join([*shown, first]), second):

@@ -1,12 +1,14 @@
 """The request of a command: a file or standard input, with the flags laid over it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from agent.cli.request_flags import RequestFlags
 from agent.errors import RequestError
+from agent.fetch.redaction import printable
 from agent.request.model import Request
 from agent.request.parse import MAX_REQUEST_SIZE, JsonObject, load_json, parse
 
@@ -35,6 +37,9 @@ _OPTIONS = {
     "stall_timeout": "stallTimeout",
     "verify": "verify",
 }
+_DRIVE = {"hostname": "hostname", "ssh_key": "sshKey", "user_data": "userData", "meta": "userMetadatas"}
+_PATH = re.compile(r"\.{0,2}/[\w./~-]*|[\w./~-]+\.\w{1,5}")
+_REQUEST_FILE = re.compile(r"[\w./~-]*\w\.json")
 _PATHS = ("disk", "ca_file")
 
 
@@ -49,7 +54,22 @@ def read_request(source: str | None, flags: RequestFlags) -> Request:
         document["httpHeader"] = [_header(line) for text in flags.http_header for line in _headers(text)]
     if configdrive := _configdrive(flags):
         _lay_under(document, "configdrive", {"enable": True, **configdrive})
-    return parse(document)
+    return parse(document, _given_as(flags))
+
+
+def _given_as(flags: RequestFlags) -> dict[str, str]:
+    """Give the flag that each field was given by, for those that were: a person looks for what was typed."""
+    places = {
+        **_FIELDS,
+        **{name: f"options.{field}" for name, field in _OPTIONS.items()},
+        **{name: f"configdrive.{field}" for name, field in _DRIVE.items()},
+        "http_header": "httpHeader",
+    }
+    return {place: _flag(name) for name, place in places.items() if getattr(flags, name) not in (None, [])}
+
+
+def _flag(attribute: str) -> str:
+    return f"--{attribute.replace('_', '-')}"
 
 
 def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
@@ -63,7 +83,7 @@ def _given(flags: RequestFlags, names: dict[str, str]) -> JsonObject:
 
 
 def _path(attribute: str, value: str | list[str]) -> str:
-    flag = f"--{attribute.replace('_', '-')}"
+    flag = _flag(attribute)
     given = [value] if isinstance(value, str) else value
     if len(given) > 1:
         raise _wrong(f"{flag}: it is given more than once.")
@@ -151,9 +171,14 @@ def _read_file(path: str, what: str) -> bytes:
         with Path(path).open("rb") as stream:
             return _bounded(stream.read(MAX_REQUEST_SIZE + 1), what)
     except (OSError, ValueError) as error:
-        # The path is not repeated: after a forgotten quote, it is the value of a header.
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "that is no path"
-        raise _wrong(f"{what}: the file can not be read: {reason}.") from None
+        raise _wrong(f"{what}: the file {_name_of(path, what)}can not be read: {reason}.") from None
+
+
+def _name_of(path: str, what: str) -> str:
+    # After a forgotten quote it may be the value of a header: only what is plainly a path is repeated.
+    is_name = (_REQUEST_FILE if what == "REQUEST" else _PATH).fullmatch(path)
+    return f"{printable(path)} " if is_name else ""
 
 
 def _bounded(data: bytes, where: str) -> bytes:

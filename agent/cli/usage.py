@@ -38,7 +38,12 @@ _PLAINER = {
 }
 
 
+_MEANT_COMMAND = re.compile(r"No such command .*Did you mean '([a-z]+)'\?", re.DOTALL)
+
+
 def _meant(error: typer.TyperException) -> str:
+    if found := _MEANT_COMMAND.fullmatch(error.format_message()):
+        return f"Is {found[1]} meant? "
     # The program's own options, of which one looks like what was typed.
     close = [name for name in getattr(error, "possibilities", None) or () if _FLAG.fullmatch(name)]
     return f"Is {close[0]} meant? " if close else ""

@@ -27,10 +27,10 @@ _RIVALS_LATER = (
 )
 
 
-def known_lines(request: Request, known: DeploymentPlan | Outline) -> list[str]:
+def known_lines(request: Request, known: DeploymentPlan | Outline, *, warnings: bool = True) -> list[str]:
     """Describe what was found in the image and what will be done with it, as far as it is known."""
     if isinstance(known, DeploymentPlan):
-        return image_lines(request, known)
+        return image_lines(request, known, warnings=warnings)
     lines = [
         f"Sum:       {sum_words(request, None)}",
         f"Memory:    {memory_words(known.image, is_whole=False)}",

@@ -55,7 +55,7 @@ def _secure_boot_words(target: Target) -> str:
     return f"; {words[target.secure_boot.state]}"
 
 
-def image_lines(request: Request, plan: DeploymentPlan) -> list[str]:
+def image_lines(request: Request, plan: DeploymentPlan, *, warnings: bool = True) -> list[str]:
     """Describe what was found in the image and what will be done with it."""
     lines = [
         f"Sum:       {sum_words(request, plan.file_sum)}",
@@ -67,7 +67,8 @@ def image_lines(request: Request, plan: DeploymentPlan) -> list[str]:
     lines += boot_lines(plan)
     lines.append(f"Config:    {_config_drive_words(plan.config_drive)}")
     lines += [f"Then:      {what}" for what in then_words(request)]
-    lines += [f"Warning:   {warning}" for warning in plan.warnings]
+    if warnings:
+        lines += [f"Warning:   {warning}" for warning in plan.warnings]
     return [printable(line) for line in lines]
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from agent.fetch.redaction import printable
 from agent.reporting import events
@@ -13,6 +13,14 @@ from agent.status import Progress, Status
 _INTERVAL = 5.0
 
 
+class _Moved(NamedTuple):
+    """When progress was last seen to move, and to where."""
+
+    step: str | None
+    bytes_done: int
+    moment: float
+
+
 class PlainLines:
     """Writes what happens as sentences, one a line."""
 
@@ -21,6 +29,7 @@ class PlainLines:
         self._stream = PatientStream(stream)
         self._clock = clock
         self._last_progress = clock()
+        self._moved = _Moved(None, 0, clock())
 
     def handle(self, event: events.Event, status: Status) -> None:
         """Write the line for ``event``, if it has one."""
@@ -38,7 +47,15 @@ class PlainLines:
         if moment - self._last_progress < _INTERVAL or not self._stream.ready():
             return None
         self._last_progress = moment
-        return f"  {progress_words(event.progress)}"
+        return f"  {progress_words(event.progress)}{self._standstill(event, moment)}"
+
+    def _standstill(self, event: events.Progressed, moment: float) -> str:
+        """Say for how long nothing has moved, when that is for longer than from one line to the next."""
+        last, done = self._moved, event.progress.bytes_done
+        if (event.step, done) != (last.step, last.bytes_done):
+            self._moved = _Moved(event.step, done, moment)
+            return ""
+        return f", nothing new for {human_time(moment - last.moment)}"
 
 
 def event_line(event: events.Event, status: Status) -> str | None:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic_core import ErrorDetails
 
@@ -29,6 +29,7 @@ _WRONG_VALUE = {
     "string_unicode": "it holds half of a surrogate pair, which is no character",
 }
 _MOST_TOLD = 10
+_AS_THEY_ARE: Mapping[str, str] = {}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _KINDS = {
     bool: "true or false",
@@ -51,9 +52,12 @@ def field_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else "(a field whose name is no name)"
 
 
-def sentence(error: ErrorDetails) -> str:
-    """Name the field and say what is wrong with it."""
-    place = ".".join(str(part) if isinstance(part, int) else field_name(part) for part in error["loc"])
+def sentence(error: ErrorDetails, given_as: Mapping[str, str] = _AS_THEY_ARE) -> str:
+    """Name the field and say what is wrong with it.
+
+    ``given_as`` has other names for fields, by which they were given: those of flags.
+    """
+    place = _place(error["loc"], given_as)
     words = {**_WRONG_KIND, **_WRONG_VALUE}.get(error["type"])
     if words is None:
         what = error["msg"].removeprefix("Value error, ")
@@ -62,10 +66,18 @@ def sentence(error: ErrorDetails) -> str:
     return printable(f"{place}: {what}" if place else what)
 
 
-def particulars(errors: Sequence[ErrorDetails]) -> str:
+def _place(loc: Sequence[int | str], given_as: Mapping[str, str]) -> str:
+    names = [str(part) if isinstance(part, int) else field_name(part) for part in loc]
+    for length in range(len(names), 0, -1):
+        if flag := given_as.get(".".join(names[:length])):
+            return flag  # which of several values it is, the flag does not tell
+    return ".".join(names)
+
+
+def particulars(errors: Sequence[ErrorDetails], given_as: Mapping[str, str] = _AS_THEY_ARE) -> str:
     """Say more than the first sentence does: of one fault what the field is, of several all of them."""
     if len(errors) > 1:
-        told = [sentence(error) + _given(error) + _meant(error) for error in errors[:_MOST_TOLD]]
+        told = [sentence(error, given_as) + _given(error) + _meant(error) for error in errors[:_MOST_TOLD]]
         more = len(errors) - len(told)
         return "; ".join([*told, f"and {more} more"] if more else told) + "."
     return " ".join(filter(None, _about(errors[0]))) or "Nothing was downloaded, and no disk was touched."

@@ -287,7 +287,7 @@ class Request(_Part):
     url: Annotated[Text, AfterValidator(_check_image_url)] = Field(
         alias="URL",
         repr=False,
-        description="Where the image is: http, https, or file (on a medium that is mounted)."
+        description="Where the image is: http, https, or file, on a medium that is mounted: file:///mnt/image.qcow2."
         " User info and query are secrets.",
     )
     type: ImageType = Field(strict=False, description="The image's format; the file has to be of it.")

@@ -18,6 +18,8 @@ JsonObject = dict[str, Any]
 MAX_REQUEST_SIZE = 16 << 20
 """Bytes: user data may be large, but a request is no image."""
 
+_FLAGS_OF_A_SUM = {"checkSum": "--check-sum", "checkSumType": "--check-sum-type"}
+
 _HINT = "See what each field takes with: byoi-agent deploy --help"
 
 
@@ -48,12 +50,15 @@ def load_json(text: bytes) -> JsonObject:
     return value
 
 
-def parse(document: Mapping[str, Any]) -> Request:
-    """Turn a JSON object into a Request; RequestError with the documented message where there is one."""
+def parse(document: Mapping[str, Any], given_as: Mapping[str, str] | None = None) -> Request:
+    """Turn a JSON object into a Request; RequestError with the documented message where there is one.
+
+    ``given_as`` has the names of flags for the fields, ``options.bootType`` and so on, that flags have given.
+    """
     try:
         return Request.model_validate(document)
     except ValidationError as error:
-        raise _explain(document, error.errors(include_url=False)) from None
+        raise _explain(document, error.errors(include_url=False), given_as or {}) from None
 
 
 def _no_number(text: str) -> float:
@@ -76,7 +81,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     return result
 
 
-def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> RequestError:
+def _explain(
+    document: Mapping[str, Any], errors: list[ErrorDetails], given_as: Mapping[str, str]
+) -> RequestError:
     # The documented messages come first: programs look for them.
     fields = {error["loc"][0] for error in errors if error["loc"]}
     if "type" in fields and document.get("type") is not None:
@@ -85,16 +92,20 @@ def _explain(document: Mapping[str, Any], errors: list[ErrorDetails]) -> Request
     if "checkSumType" in fields and isinstance(document.get("checkSumType"), str):
         return _error(messages.BAD_CHECKSUM_TYPE, f"checkSumType: known are {', '.join(ChecksumKind)}.")
     if any(messages.CHECKSUM_PAIR in error["msg"] for error in errors):
-        return _error(messages.CHECKSUM_PAIR, _half_a_sum(document))
+        return _error(messages.CHECKSUM_PAIR, _half_a_sum(document, given_as))
     # An unknown field is often why a required one is missing.
     errors = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
-    return _error(f"The request is wrong: {sentence(errors[0])}.", particulars(errors))
+    first = sentence(errors[0], given_as)
+    return _error(f"The request is wrong: {first}.", particulars(errors, given_as))
 
 
-def _half_a_sum(document: Mapping[str, Any]) -> str:
+def _half_a_sum(document: Mapping[str, Any], given_as: Mapping[str, str]) -> str:
     given, missing = "checkSum", "checkSumType"
     if document.get(given) is None:
         given, missing = missing, given
+    # One who types flags looks for the flag that is missing.
+    if given in given_as:
+        given, missing = _FLAGS_OF_A_SUM[given], _FLAGS_OF_A_SUM[missing]
     return f"{given} is given, and {missing} is not."
 
 

@@ -108,6 +108,7 @@ def test_an_error_names_the_command_it_is_about(command: CommandLine) -> None:
     assert "What to do: Is --user-data meant? Look at: byoi-agent plan --help\n" in meant.err
     assert "A value with a space in it needs quotes." in command("plan", "a", "b").err
     assert command("nonsense").err.startswith("Error: The command line is wrong.\n")
+    assert "What to do: Is deploy meant? Look at: byoi-agent --help\n" in command("deplyo").err
 
 
 def test_a_wrong_request(command: CommandLine, tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ def test_confirmed(terminal: Terminal, tmp_path: Path, url: str, disk: Path) -> 
         question = terminal.read_until(b"to go on: ")
         assert str(disk) in question
         assert "all that is on it is lost" in question
+        assert question.count("Warning: ") == 1, "shown twice, or not at all"
         terminal.type(f" {disk} \n".encode())
         out, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0

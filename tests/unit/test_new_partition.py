@@ -1,5 +1,6 @@
 """Planning a partition at the end of the disk, entering it, taking it out."""
 
+import re
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -129,13 +130,26 @@ def test_a_full_gpt_is_refused() -> None:
 
 def test_no_room_on_a_disk_that_is_full() -> None:
     table = read_table(gpt_store(parts=[Part(2048, LARGER - 2000)]), 512)
-    with pytest.raises(NoRoom, match="partition 1"):
+    with pytest.raises(NoRoom, match="partition 1") as found:
         place_at_end(table, LARGER * 512, MIB)
+    # What is asked for is what is said to be needed, and a disk that is so much larger has it.
+    size, first, last, missing = numbers_of(found.value)
+    assert size == last - first + 1
+    assert place_at_end(table, LARGER * 512 + missing * MIB, MIB).size >= MIB
+    with pytest.raises(NoRoom):
+        place_at_end(table, LARGER * 512 + (missing - 1) * MIB, MIB)
     assert place_at_end(table, LARGER * 512, MIB, ignoring=1).number == 1
     with pytest.raises(NoRoom, match="first usable"):
         place_at_end(table, LARGER * 512, LARGER * 512, ignoring=1)
     with pytest.raises(NoRoom, match="partition 1"):
         place_at_end(mbr_table((0, 0x83, 2048, 2000)), SECTORS * 512, MIB)
+
+
+def numbers_of(error: NoRoom) -> list[int]:
+    """The bytes asked for, the first and the last one, and how many MiB are missing."""
+    texts = (r"partition of (\d+) bytes", r"Bytes (\d+) to", r"to (\d+) are", r"at least (\d+) MiB larger")
+    everything = f"{error} {error.detail} {error.hint}"
+    return [int(re.findall(text, everything)[0]) for text in texts]
 
 
 def test_it_may_begin_where_another_partition_ends() -> None:

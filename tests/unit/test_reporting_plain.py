@@ -78,6 +78,20 @@ def test_a_line_of_progress_every_few_seconds() -> None:
     )
 
 
+def test_it_says_for_how_long_nothing_has_come() -> None:
+    stream, clock = io.StringIO(), Clock()
+    lines = PlainLines(stream, clock)
+    for done in (7, 7, 7, 9):
+        clock.now += 6
+        lines.handle(events.Progressed("write", Progress(bytes_done=done)), status())
+    assert stream.getvalue().splitlines() == [
+        "  7 B, 0 B/s",
+        "  7 B, 0 B/s, nothing new for 6 s",
+        "  7 B, 0 B/s, nothing new for 12 s",
+        "  9 B, 0 B/s",
+    ]
+
+
 @pytest.mark.parametrize(
     ("progress", "words"),
     [

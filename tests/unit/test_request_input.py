@@ -195,6 +195,29 @@ def test_a_flag_does_not_hide_what_is_wrong_in_the_file(
     assert found.message == f"The request is wrong: {name}: an object is expected."
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"boot_type": "bios"},
+            "The request is wrong: --boot-type: one of auto, legacy or uefi is expected.",
+        ),
+        ({"hostname": "-"}, "The request is wrong: --hostname: it is not a host name"),
+        ({"mirrors": ["nowhere"]}, "The request is wrong: --mirrors: only http, https and file are known."),
+        ({"check_sum": "ab"}, "--check-sum is given, and --check-sum-type is not."),
+        ({"check_sum_type": "md5"}, "--check-sum-type is given, and --check-sum is not."),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_typed(given: dict[str, Any], said: str) -> None:
+    found = wrong(None, url="http://x.example/i", type="raw", **given)
+    assert said in (found.message + found.detail)
+
+
+def test_what_stands_in_the_file_is_named_as_it_stands_there(tmp_path: Path) -> None:
+    found = wrong(written(tmp_path, BASE | {"options": {"bootType": "bios"}}), staging="memory")
+    assert found.message.startswith("The request is wrong: options.bootType: ")
+
+
 @pytest.mark.parametrize("flag", [{"http_header": [SECRET]}, {"meta": [SECRET]}])
 def test_a_flag_of_two_parts_with_one(flag: dict[str, Any]) -> None:
     found = wrong(None, **flag)
@@ -229,18 +252,30 @@ def test_keys_from_files_and_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flag", ["ssh_key", "user_data"])
 def test_a_file_that_can_not_be_read(tmp_path: Path, flag: str) -> None:
     for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
-        given = f"@{path}"
-        found = wrong(None, **{flag: [given] if flag == "ssh_key" else given})
+        found = file_not_read(flag, f"@{path}")
         assert found.message == "What the command line gives is wrong."
-        assert f"--{flag.replace('_', '-')}: the file can not be read: {why}" in found.detail
-        assert str(path) not in everything_said(found)
+        assert f"--{flag.replace('_', '-')}: the file {path} can not be read: {why}" in found.detail
 
 
-@pytest.mark.parametrize("name", ["none", "."])
+@pytest.mark.parametrize("flag", ["ssh_key", "user_data"])
+@pytest.mark.parametrize("text", ["@{secret}: x", "@{secret} x", "@{secret}\n", "@" + "{secret}" * 99])
+def test_what_is_no_name_of_a_file_is_not_repeated(flag: str, text: str) -> None:
+    found = file_not_read(flag, text.format(secret=SECRET))
+    assert "the file can not be read: " in found.detail
+    assert SECRET not in everything_said(found)
+
+
+def file_not_read(flag: str, given: str) -> RequestError:
+    return wrong(None, **{flag: [given] if flag == "ssh_key" else given})
+
+
+@pytest.mark.parametrize("name", ["none", ".", "none.json"])
 def test_a_request_that_can_not_be_read(tmp_path: Path, name: str) -> None:
     found = wrong(str(tmp_path / name))
     assert found.message == "What the command line gives is wrong."
     assert "can not be read: " in found.detail
+    # What is not plainly the name of a request may be a secret that a quote was forgotten around.
+    assert (str(tmp_path) in found.detail) == name.endswith(".json")
 
 
 def test_a_request_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
