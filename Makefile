@@ -15,10 +15,18 @@ RATE ?= 100
 ROUNDS ?= 3
 DISK ?= ssd
 ONLY ?= *
+# For make rescue: where it goes, files with public keys, the file that pins disk groups, a directory to lay over the
+# system, Debian packages to add (firmware of network cards), words for the kernel's command line.
+RESCUE ?= build/rescue
+SSH_KEY ?=
+DISK_GROUPS ?=
+OVERLAY ?=
+PACKAGES ?=
+PARAMETERS ?=
 SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long demo rescue-vm docs
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long demo rescue-vm rescue docs
 .PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
 help: ## show this list
@@ -71,6 +79,11 @@ boot-matrix: setup ## deploy and boot every image on every kind of server, into 
 
 rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
 	@$(TESTBED) rescue-vm --firmware $(FIRMWARE)
+
+rescue: setup ## the rescue system to ship, kernel, initramfs and ISO: make rescue SSH_KEY=me.pub, as root
+	@$(TESTBED) rescue-image $(RESCUE) --parameters '$(PARAMETERS)' $(if $(DISK_GROUPS),--disk-groups '$(DISK_GROUPS)') \
+		$(if $(OVERLAY),--overlay '$(OVERLAY)') $(foreach key,$(SSH_KEY),--ssh-key '$(key)') \
+		$(foreach package,$(PACKAGES),--package '$(package)')
 
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs

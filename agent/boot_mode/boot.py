@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from agent import run_lock
 from agent.boot_mode.addresses import own_addresses
@@ -13,6 +14,7 @@ from agent.boot_mode.consoles import open_consoles
 from agent.boot_mode.kernel_command_line import BootParameters, parse_boot_parameters
 from agent.boot_mode.status_poster import StatusPoster
 from agent.boot_mode.status_url import StatusUrl
+from agent.boot_mode.take_config import take_config
 from agent.boot_mode.take_request import bearing, take_request
 from agent.deployment.failure import explain_before_writing
 from agent.deployment.run import run_deployment
@@ -43,6 +45,8 @@ class Surroundings:
     where: RunDirectory
     group_config: Callable[[], GroupConfig]
     """Reads the file; what is wrong with it is reported as all else is."""
+    config_file: Path
+    """Where that file is kept when it comes from the provisioning system."""
     listeners: Sequence[Listener]
     """Beside the consoles."""
     consoles: bool
@@ -69,6 +73,9 @@ def _carried_out(parameters: BootParameters, around: Surroundings, end: "_End") 
     if isinstance(found, ExitCode):
         return found
     request, group_config = found
+    if request is None:
+        end.say(_by_hand(around))
+        return ExitCode.DONE
     return run_deployment(
         request,
         group_config=group_config,
@@ -81,27 +88,40 @@ def _carried_out(parameters: BootParameters, around: Surroundings, end: "_End") 
 
 def _begun(
     parameters: BootParameters, around: Surroundings, listeners: Sequence[Listener]
-) -> tuple[Request, GroupConfig] | ExitCode:
-    """Get all that a deployment begins with; when that fails, report it and give the exit code."""
+) -> tuple[Request | None, GroupConfig] | ExitCode:
+    """Get all that a deployment begins with; when that fails, report it and give the exit code.
+
+    There is no request where a person is to deploy.
+    """
     name = parameters.service or socket.gethostname()
     reporter = Reporter(Status(servername=name, started_at=now()), listeners)
     with undisturbed():
         try:
             with interruptible():
-                return _request(parameters, reporter), around.group_config()
+                return _request(parameters, reporter), _group_config(parameters, around, reporter)
         except BaseException as error:
             return _not_begun(error, reporter, around.where)
 
 
-def _request(parameters: BootParameters, reporter: Reporter) -> Request:
+def _request(parameters: BootParameters, reporter: Reporter) -> Request | None:
     for fault in parameters.faults:
         reporter.warn(f"On the kernel's command line: {fault}")
+    if parameters.prepares_only:
+        return None
     url = parameters.required_request_url()
     reporter.note(f"Asking for the request: {public_url(url)}")
     request = parse(take_request(url, parameters.token, reporter.note))
     options = request.options
     here = {"reboot": options.reboot is not False, "service_name": options.service_name or parameters.service}
     return request.model_copy(update={"options": options.model_copy(update=here)})
+
+
+def _group_config(parameters: BootParameters, around: Surroundings, reporter: Reporter) -> GroupConfig:
+    url = parameters.config_url
+    if url is None:
+        return around.group_config()
+    reporter.note(f"Asking for the disk group file: {public_url(url)}")
+    return take_config(url, parameters.token, around.config_file, reporter.note)
 
 
 def _not_begun(error: BaseException, reporter: Reporter, where: RunDirectory) -> ExitCode:
@@ -116,7 +136,7 @@ def _not_begun(error: BaseException, reporter: Reporter, where: RunDirectory) ->
 
 
 def _poster(parameters: BootParameters) -> StatusPoster | None:
-    if parameters.status_url is None:
+    if parameters.status_url is None or parameters.prepares_only:
         return None
     return StatusPoster(StatusUrl(bearing(parameters.status_url, parameters.token)))
 
@@ -152,11 +172,23 @@ class _End:
                     listener.handle(events.Note(line), nothing)
 
 
+def _by_hand(around: Surroundings) -> list[str]:
+    return [
+        f"The disk groups are those of the provisioning system's file, which is now {around.config_file}.",
+        "byoi.request is not on the kernel's command line: nothing is deployed.",
+        *_logins(),
+        "Begin with: byoi-agent disks; byoi-agent deploy --help",
+    ]
+
+
+def _logins() -> list[str]:
+    return [f"Log in with: ssh root@{address}" for address in own_addresses()]
+
+
 def _how_to_go_on(where: RunDirectory) -> list[str]:
-    logins = [f"Log in with: ssh root@{address}" for address in own_addresses()]
     return [
         "This server stays in the rescue system.",
-        *logins,
+        *_logins(),
         f"See what happened: byoi-agent status; the log is {where.log}",
         "Try again: systemctl restart byoi-agent-boot",
     ]

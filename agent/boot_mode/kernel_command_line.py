@@ -3,12 +3,15 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from agent.boot_mode.server_identity import filled
 from agent.errors import RequestError
+from agent.request import ssh_keys
 
 _PREFIX = "byoi."
-_KNOWN = ("request", "status", "token", "service")
+_URLS = ("request", "status", "config")
+_KNOWN = (*_URLS, "token", "service", "ssh-key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -18,12 +21,19 @@ class BootParameters:
     request_url: str | None
     status_url: str | None
     """None, too, where what is given is no URL."""
+    config_url: str | None
+    """Where the file that pins disk groups is; None, too, where what is given is no URL."""
     token: str | None
-    """Sent to both URLs as ``Authorization: Bearer``."""
+    """Sent to these URLs as ``Authorization: Bearer``."""
     service: str | None
     """The server's name in the status, where the request gives none."""
     faults: tuple[str, ...]
     """What does nothing on the command line though it was meant to, a sentence each."""
+
+    @property
+    def prepares_only(self) -> bool:
+        """Whether a person will deploy by hand, with the disk group file that is taken before."""
+        return self.request_url is None and self.config_url is not None
 
     def required_request_url(self) -> str:
         """Give the URL of the request. Raises RequestError where there is none."""
@@ -36,15 +46,19 @@ class BootParameters:
 
 def parse_boot_parameters(text: str) -> BootParameters:
     """Take the parameters from the text of /proc/cmdline; of two with one name the last counts."""
-    given = {name: value for name, value in _words(text) if value}
-    faults = [f"{_PREFIX}{name} is not known." for name in given if name not in _KNOWN]
-    status_url = given.get("status")
-    if status_url is not None and not _is_url(status_url):
-        faults.append("byoi.status is not an http or https URL, so no status is posted.")
-        status_url = None
+    words = [(name, value) for name, value in _words(text) if value]
+    faults = [f"{_PREFIX}{name} is not known." for name in dict(words) if name not in _KNOWN]
+    faults += [fault for name, value in words if name == "ssh-key" for fault in _key_faults(value)]
+    given, unknown = _with_identity(dict(words))
+    faults += unknown
+    for name, then in (("status", "no status is posted"), ("config", "no disk group file is taken")):
+        if name in given and not _is_url(given[name]):
+            faults.append(f"{_PREFIX}{name} is not an http or https URL, so {then}.")
+            del given[name]
     return BootParameters(
         request_url=given.get("request"),
-        status_url=status_url,
+        status_url=given.get("status"),
+        config_url=given.get("config"),
         token=given.get("token"),
         service=given.get("service"),
         faults=tuple(faults),
@@ -67,6 +81,24 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
         name, _, value = word.partition("=")
         if name.startswith(_PREFIX):
             yield name.removeprefix(_PREFIX), value
+
+
+def _with_identity(given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Fill in what tells this server from others, and say what of it can not be told."""
+    faults = []
+    for name in (name for name in _URLS if name in given):
+        given[name], unknown = filled(given[name])
+        faults += [f"{_PREFIX}{name}: this server's firmware does not tell its {what}." for what in unknown]
+    return given, faults
+
+
+def _key_faults(value: str) -> list[str]:
+    # The rescue system's SSH server takes the keys itself, and leaves out in silence what it can not read.
+    try:
+        ssh_keys.check(unquote(value))
+    except ValueError:
+        return ["byoi.ssh-key is not an OpenSSH public key; a space in it is written %20."]
+    return []
 
 
 def _is_url(text: str) -> bool:

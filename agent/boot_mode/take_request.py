@@ -1,6 +1,7 @@
-"""Takes the request from the provisioning system, as soon as the network lets it."""
+"""Takes the request, or another text, from the provisioning system, as soon as the network lets it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from agent.boot_mode.retries import REQUEST_RETRIES
 from agent.errors import Refused, RequestError
@@ -11,6 +12,20 @@ from agent.fetch.source import Source
 from agent.request.parse import MAX_REQUEST_SIZE, JsonObject, load_json
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A text that the provisioning system has."""
+
+    what: str
+    """What a person calls it."""
+    parameter: str
+    """Where its URL stands."""
+    most_bytes: int
+
+
+_REQUEST = Wanted(what="request", parameter="byoi.request", most_bytes=MAX_REQUEST_SIZE)
+
+
 def take_request(
     url: str, token: str | None, tell: Callable[[str], None], policy: RetryPolicy = REQUEST_RETRIES
 ) -> JsonObject:
@@ -18,16 +33,23 @@ def take_request(
 
     Raises Refused when there is none in the end, RequestError when what came is none.
     """
+    return load_json(taken(_REQUEST, url, token, tell, policy))
+
+
+def taken(
+    wanted: Wanted, url: str, token: str | None, tell: Callable[[str], None], policy: RetryPolicy
+) -> bytes:
+    """Ask until it comes, or an answer that is final. Raises Refused, RequestError when it is too long."""
     source = bearing(url, token)
     patience = Patience(policy)
     while True:
         try:
-            return load_json(_asked(source, policy))
+            return _asked(wanted, source, policy)
         except Broken as broken:
             delay = patience.wait(broken)
             if delay is None:
-                raise _not_had(url, broken) from None
-            tell(f"No request yet: {broken.reason} Asking again in {delay:.0f} s.")
+                raise _not_had(wanted, url, broken) from None
+            tell(f"No {wanted.what} yet: {broken.reason} Asking again in {delay:.0f} s.")
         policy.sleep(delay)
 
 
@@ -36,7 +58,7 @@ def bearing(url: str, token: str | None) -> Source:
     return Source(url=url, headers=(("Authorization", f"Bearer {token}"),) if token else ())
 
 
-def _asked(source: Source, policy: RetryPolicy) -> bytes:
+def _asked(wanted: Wanted, source: Source, policy: RetryPolicy) -> bytes:
     from agent.fetch.session import Session
 
     with Session(source, policy) as session, session.ask({}) as answer:
@@ -44,18 +66,22 @@ def _asked(source: Source, policy: RetryPolicy) -> bytes:
         body = bytearray()
         while piece := answer.read():
             body += piece
-            if len(body) > MAX_REQUEST_SIZE:
-                raise RequestError(
-                    "The request is too long.",
-                    detail=f"The answer has more than {MAX_REQUEST_SIZE} bytes, which is no request.",
-                    hint="Check byoi.request on the kernel's command line: it has to name the request.",
-                )
+            if len(body) > wanted.most_bytes:
+                raise _too_long(wanted)
     return bytes(body)
 
 
-def _not_had(url: str, broken: Broken) -> Refused:
+def _too_long(wanted: Wanted) -> RequestError:
+    return RequestError(
+        f"The {wanted.what} is too long.",
+        detail=f"The answer has more than {wanted.most_bytes} bytes, which is no {wanted.what}.",
+        hint=f"Check {wanted.parameter} on the kernel's command line: it has to name the {wanted.what}.",
+    )
+
+
+def _not_had(wanted: Wanted, url: str, broken: Broken) -> Refused:
     return Refused(
-        "No request could be had from the provisioning system.",
+        f"No {wanted.what} could be had from the provisioning system.",
         detail=f"{public_url(url)}: {broken.reason}",
         hint=f"{broken.hint} Then try again with: systemctl restart byoi-agent-boot",
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .image_recipe import ImageRecipe
 
 
+_FULL_KERNEL = "linux-image-amd64"
 _FIRMWARES = ("legacy", "uefi", "uefi-secure")
 
 
@@ -58,6 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     rescue.add_argument("--disk-gib", type=int, default=8)
     rescue.add_argument("--memory-mib", type=int, default=2048)
     _add_image(rescue)
+    image = commands.add_parser("rescue-image", help="build the rescue system as files to ship")
+    image.add_argument("target", type=Path, help="the directory they go to")
+    image.add_argument("--ssh-key", type=Path, action="append", default=[], help="public keys of root")
+    image.add_argument("--disk-groups", type=Path, help="the file that pins disk groups")
+    image.add_argument("--overlay", type=Path, help="a directory that is laid over the system")
+    image.add_argument("--parameters", default="", help="words for the kernel's command line")
+    image.add_argument("--package", action="append", default=[], help="another Debian package to have in it")
+    image.add_argument("--kernel", default=_FULL_KERNEL, help="the kernel's Debian package")
     matrix = commands.add_parser("boot-matrix", help="deploy and boot every image on every kind of server")
     matrix.add_argument(
         "--results", type=Path, required=True, help="kept between runs; what is in it is done"
@@ -86,8 +95,8 @@ def _build(arguments: argparse.Namespace) -> None:
         recipe = with_full_kernel(recipe)
     rescue, image = rescue_and_image(recipe, kernel_package=recipe.kernel_package)
     for what, path in (
-        ("kernel", rescue.kernel),
-        ("initrd", rescue.initrd),
+        ("kernel", rescue.files.kernel),
+        ("initrd", rescue.files.initrd),
         ("ssh key", rescue.key.private),
         ("qcow2", image.qcow2.path),
     ):
@@ -133,6 +142,28 @@ def _rescue_vm(arguments: argparse.Namespace) -> None:
     )
 
 
+def _rescue_image(arguments: argparse.Namespace) -> None:
+    from .build import CHECKOUT
+    from .rescue_image import Wishes, build_rescue_image, described, read_disk_groups, read_keys
+    from .site_layer import Site
+
+    site = Site(
+        ssh_keys=read_keys(arguments.ssh_key),
+        disk_groups=read_disk_groups(arguments.disk_groups),
+        overlay=arguments.overlay,
+    )
+    if not site.ssh_keys and "byoi.ssh-key=" not in arguments.parameters:
+        print("No SSH key is in it: nobody can log in, unless byoi.ssh-key is on the kernel's command line.")
+    wishes = Wishes(
+        site=site,
+        parameters=arguments.parameters,
+        kernel_package=arguments.kernel,
+        more_packages=tuple(arguments.package),
+    )
+    build_rescue_image(CHECKOUT, arguments.target, wishes)
+    print("\n".join([f"In {arguments.target}:", *described(arguments.target)]))
+
+
 def _boot_matrix(arguments: argparse.Namespace) -> None:
     from .boot_matrix_run import run_cells
     from .boot_matrix_table import missing_rows, note_result, read_results, write_table
@@ -149,6 +180,7 @@ _COMMANDS = {
     "serve": _serve,
     "demo": _demo,
     "rescue-vm": _rescue_vm,
+    "rescue-image": _rescue_image,
     "boot-matrix": _boot_matrix,
 }
 

@@ -24,6 +24,8 @@ class TreeRecipe:
     overlays: tuple[Path, ...]
     masked_units: tuple[str, ...] = ()
     enabled_units: tuple[str, ...] = ()
+    unwanted_paths: tuple[str, ...] = ()
+    """Patterns of paths as packages have them; what they match is not unpacked."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def inputs(self) -> tuple[str | Path, ...]:
@@ -38,7 +40,7 @@ def build_tree(recipe: TreeRecipe, target: Path) -> None:
     run(
         "mmdebstrap",
         *("--quiet", "--mode=root", "--variant=essential"),
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _UNWANTED),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in (*_UNWANTED, *recipe.unwanted_paths)),
         *("--aptopt=APT::Install-Recommends false", "--include=" + ",".join(recipe.packages)),
         *(SUITE, target),
         *debian_sources(),

@@ -20,6 +20,7 @@ HOST_PACKAGES = (
     "fdisk",
     "gdisk",
     "grub-common",
+    "ipxe-qemu",
     "lz4",
     "mmdebstrap",
     "mount",

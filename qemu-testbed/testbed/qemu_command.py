@@ -53,6 +53,7 @@ def qemu_arguments(
         *_kernel(config),
         *("-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"),
         *_disks(config),
+        *_medium(config),
     ]
 
 
@@ -92,11 +93,15 @@ def _firmware(config: ServerConfig, paths: RunPaths) -> list[str]:
 def _network(config: ServerConfig) -> list[str]:
     # Port 0: the system picks a free one, and `info usernet` tells which. No race for it between two servers.
     restrict = "on" if config.restrict_network else "off"
-    return [
-        *("-netdev", f"user,id={NETWORK_ID},ipv6=off,restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"),
-        # romfile: without the network boot ROM the firmware does not try to boot from the network.
-        *("-device", f"virtio-net-pci,netdev={NETWORK_ID},romfile="),
-    ]
+    backend = f"user,id={NETWORK_ID},ipv6=off,restrict={restrict},hostfwd=tcp:127.0.0.1:0-:22"
+    # Without the network boot ROM, which is iPXE, the firmware does not try to boot from the network.
+    card = f"virtio-net-pci,netdev={NETWORK_ID}"
+    if (boot := config.network_boot) is None:
+        card += ",romfile="
+    else:
+        backend += f",tftp={_escaped(boot.directory)},bootfile={boot.file}"
+        card += f",bootindex={len(config.disks) + 2}"
+    return ["-netdev", backend, "-device", card]
 
 
 def _kernel(config: ServerConfig) -> list[str]:
@@ -108,8 +113,9 @@ def _kernel(config: ServerConfig) -> list[str]:
 
 def _disks(config: ServerConfig) -> Iterator[str]:
     buses = [disk.bus for disk in config.disks]
-    if buses.count(Bus.SATA) > _SATA_PORTS:
-        raise TestbedError(f"the machine has {_SATA_PORTS} SATA ports, not more")
+    free_ports = _SATA_PORTS - (config.medium is not None)
+    if buses.count(Bus.SATA) > free_ports:
+        raise TestbedError(f"the machine has {free_ports} SATA ports for disks, not more")
     if any(disk.bus is Bus.SATA and disk.logical_sector != _SATA_SECTOR for disk in config.disks):
         raise TestbedError(f"QEMU's SATA disks have logical sectors of {_SATA_SECTOR} bytes, and no others")
     if Bus.SCSI in buses:
@@ -118,6 +124,14 @@ def _disks(config: ServerConfig) -> Iterator[str]:
         order = "" if config.firmware_decides else f",bootindex={number + 1}"
         yield from ("-drive", _drive(disk, number))
         yield from ("-device", _device(disk, number, buses[:number].count(disk.bus)) + order)
+
+
+def _medium(config: ServerConfig) -> list[str]:
+    if config.medium is None:
+        return []
+    drive = f"id=medium,if=none,format=raw,media=cdrom,readonly=on,file={_escaped(config.medium)}"
+    place = f"ide-cd,bus=ide.{_SATA_PORTS - 1},drive=medium,bootindex={len(config.disks) + 1}"
+    return ["-drive", drive, "-device", place]
 
 
 def _drive(disk: Disk, number: int) -> str:

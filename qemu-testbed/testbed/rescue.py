@@ -1,7 +1,7 @@
 """The rescue system: a Debian 12 that lives in memory, as a provider's rescue environment does.
 
-Two parts, cached apart: the base (kernel and system, rebuilt when a package or a file of it changes) and the
-agent's layers on top (rebuilt in seconds when its sources change).
+Three parts, cached apart: the base (kernel and system, rebuilt when a package or a file of it changes), the
+agent's layers on top (rebuilt in seconds when its sources change), and what one site adds.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import agent_layer
+from . import agent_layer, site_layer
 from .cache import Cache, content_key
 from .debian_tree import FILES, TreeRecipe, build_tree, compile_python, in_tree, kernel_release
 from .image_recipe import CLOUD_KERNEL
 from .initramfs import INIT, fill_starter, pack_cpio, pack_layer
+from .iso_loaders import collect_loaders
 from .keys import KeyPair, testbed_key
 from .server_config import KernelBoot
+from .site_layer import Site
 
 _RUNTIME_OF_THE_AGENT = (
     *(
@@ -54,7 +56,17 @@ _SYSTEM = (
     "openssh-server",
     "procps",
     "systemd",
+    "systemd-resolved",
     "systemd-sysv",
+)
+# Drivers of what no server needs to be deployed; they are half of the kernel.
+_UNWANTED_DRIVERS = tuple(
+    f"/lib/modules/*/kernel/{path}/*"
+    for path in (
+        *("drivers/bluetooth", "drivers/isdn", "drivers/media", "drivers/net/wireless", "drivers/staging"),
+        *(f"drivers/gpu/drm/{name}" for name in ("amd", "i915", "nouveau", "radeon")),
+        *("net/bluetooth", "net/mac80211", "net/wireless", "sound"),
+    )
 )
 # What a system that lives for minutes does not need, and what waits for hardware that no virtual server has.
 _MASKED = (
@@ -90,65 +102,111 @@ _MASKED = (
         "systemd-tmpfiles-clean.timer",
     ),
 )
-COMMAND_LINE = "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=30 systemd.show_status=false"
+CONSOLES = "console=tty0 console=ttyS0,115200"
+COMMAND_LINE = f"{CONSOLES} quiet loglevel=4 panic=30 systemd.show_status=false"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescueFiles:
+    """What a server is booted with, and what else it takes to put that on a medium."""
+
+    kernel: Path
+    initrd: Path
+    loaders: Path
+    """See iso_loaders.py."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RescueSystem:
     """What a server needs to boot into rescue, and the key that opens it."""
 
-    kernel: Path
-    initrd: Path
+    files: RescueFiles
     key: KeyPair
 
     def boot(self, *extra: str) -> KernelBoot:
         """How QEMU starts it; `extra` is appended to the kernel's command line."""
-        return KernelBoot(kernel=self.kernel, initrd=self.initrd, append=" ".join((COMMAND_LINE, *extra)))
+        return KernelBoot(
+            kernel=self.files.kernel, initrd=self.files.initrd, append=" ".join((COMMAND_LINE, *extra))
+        )
 
 
 def rescue_system(
     checkout: Path, *, cache: Cache | None = None, kernel_package: str = CLOUD_KERNEL
 ) -> RescueSystem:
-    """Build what is not in the cache yet, and return the rescue system with the checkout's agent in it."""
+    """Build the test bed's rescue system, with the checkout's agent, where it is not in the cache."""
     cache = cache or Cache()
     key = testbed_key(cache)
-    base = _base(cache, key, kernel_package)
-    layers = agent_layer.layers(checkout, cache)
-    whole = cache.get_or_build(
-        "rescue",
-        content_key(base.name, *(layer.name for layer in layers)),
-        lambda target: _join(target, base, layers),
-    )
-    return RescueSystem(kernel=base / "kernel", initrd=whole / "initrd", key=key)
+    files = rescue_files(checkout, testbed_site(key), cache=cache, kernel_package=kernel_package)
+    return RescueSystem(files=files, key=key)
 
 
 def base_system(*, cache: Cache | None = None, kernel_package: str = CLOUD_KERNEL) -> RescueSystem:
     """The rescue system without the agent, for work that has nothing to do with it."""
     cache = cache or Cache()
     key = testbed_key(cache)
-    base = _base(cache, key, kernel_package)
-    return RescueSystem(kernel=base / "kernel", initrd=base / "initrd", key=key)
+    base = _base(cache, kernel_package, ())
+    files = _whole(cache, base, (site_layer.layer(testbed_site(key), cache),))
+    return RescueSystem(files=files, key=key)
 
 
-def _base(cache: Cache, key: KeyPair, kernel_package: str) -> Path:
+def rescue_files(
+    checkout: Path,
+    site: Site,
+    *,
+    cache: Cache | None = None,
+    kernel_package: str,
+    more_packages: tuple[str, ...] = (),
+) -> RescueFiles:
+    """Build the system with the checkout's agent and what `site` adds, where it is not in the cache."""
+    cache = cache or Cache()
+    base = _base(cache, kernel_package, more_packages)
+    own = () if site.is_empty else (site_layer.layer(site, cache),)
+    return _whole(cache, base, (*agent_layer.layers(checkout, cache), *own))
+
+
+def testbed_site(key: KeyPair) -> Site:
+    """The test bed's own additions: its key, and no password on the serial console."""
+    return Site(ssh_keys=(key.public,), overlay=FILES / "testbed-site")
+
+
+def _whole(cache: Cache, base: Path, layers: tuple[Path, ...]) -> RescueFiles:
+    whole = cache.get_or_build(
+        "rescue",
+        content_key(base.name, *(layer.name for layer in layers)),
+        lambda target: _join(target, base, layers),
+    )
+    return RescueFiles(kernel=base / "kernel", initrd=whole / "initrd", loaders=base / "loaders")
+
+
+def _base(cache: Cache, kernel_package: str, more_packages: tuple[str, ...]) -> Path:
     recipe = TreeRecipe(
-        packages=(*_RUNTIME_OF_THE_AGENT, *_SYSTEM, kernel_package),
+        packages=(*_RUNTIME_OF_THE_AGENT, *_SYSTEM, kernel_package, *more_packages),
         overlays=(FILES / "rescue",),
         masked_units=_MASKED,
-        enabled_units=("systemd-networkd.service",),
+        enabled_units=(
+            "systemd-networkd.service",
+            "systemd-resolved.service",
+            "rescue-host-key.service",
+        ),
+        unwanted_paths=_UNWANTED_DRIVERS,
         # The kernel's install hook would build an initramfs, which costs time and is not used.
         environment={"INITRD": "No"},
     )
-    inputs = (*recipe.inputs(), key.public, INIT, Path(__file__), Path(fill_starter.__code__.co_filename))
-    build = partial(_build_base, recipe=recipe, key=key)
-    return cache.get_or_build("rescue-base", content_key(*inputs), build)
+    own = (
+        Path(__file__),
+        *(Path(made_by.__code__.co_filename) for made_by in (fill_starter, collect_loaders)),
+    )
+    return cache.get_or_build(
+        "rescue-base", content_key(*recipe.inputs(), INIT, *own), partial(_build_base, recipe=recipe)
+    )
 
 
-def _build_base(target: Path, recipe: TreeRecipe, key: KeyPair) -> None:
+def _build_base(target: Path, recipe: TreeRecipe) -> None:
     tree = target / "tree"
     build_tree(recipe, tree)
-    _let_in(tree, key)
+    _prepare(tree)
     compile_python(tree)
+    collect_loaders(tree, target / "loaders")
     shutil.copy(tree / "boot" / f"vmlinuz-{kernel_release(tree)}", target / "kernel")
     starter = target / "starter"
     fill_starter(tree, starter)
@@ -160,15 +218,15 @@ def _build_base(target: Path, recipe: TreeRecipe, key: KeyPair) -> None:
     shutil.rmtree(tree)
 
 
-def _let_in(tree: Path, key: KeyPair) -> None:
-    """Allow the test bed's key for root (whose account must not be locked), and make one host key."""
-    directory = tree / "root/.ssh"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    (directory / "authorized_keys").write_text(f"{key.public}\n", encoding="utf-8")
+def _prepare(tree: Path) -> None:
+    """Let keys open root's account, keep no host key, and let name servers come from the network."""
+    # An account without a password is locked, for sshd as well; one with an impossible password is not.
     in_tree(tree, "usermod", "--password", "*", "root")
     for path in (tree / "etc/ssh").glob("ssh_host_*"):
         path.unlink()
-    in_tree(tree, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/ssh_host_ed25519_key")
+    name_servers = tree / "etc/resolv.conf"
+    name_servers.unlink(missing_ok=True)
+    name_servers.symlink_to("/run/systemd/resolve/resolv.conf")
 
 
 def _join(target: Path, base: Path, layers: tuple[Path, ...]) -> None:

@@ -56,7 +56,7 @@ def sample_image(recipe: ImageRecipe = GENERIC, *, cache: Cache | None = None) -
     tree = cloud_tree(recipe, cache)
     base = base_system(cache=cache) if needs_server(recipe) else None
     sources = (*(Path(module.__file__ or "") for module in _BUILDERS), Path(__file__))
-    key = content_key(tree.parent.name, base.kernel.parent.name if base else "", repr(recipe), *sources)
+    key = content_key(tree.parent.name, base.files.kernel.parent.name if base else "", repr(recipe), *sources)
     build = partial(_build, recipe=recipe, shared_tree=tree, base=base)
     return SampleImage(cache.get_or_build(recipe.name, key, build), recipe)
 

@@ -75,8 +75,19 @@ class KernelBoot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkBoot:
+    """What the network gives to a server whose disks do not boot: DHCP names a file, TFTP has it."""
+
+    directory: Path
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerConfig:
     """A whole server.
+
+    It starts from what comes first: `kernel_boot`; else a disk that boots; else `medium`, an ISO in its CD
+    drive; else `network_boot`, by its network card's iPXE.
 
     Without `kernel_boot` the firmware boots from the disks in their order: SeaBIOS from the first and no
     other, OVMF from the first that will. For that OVMF rewrites BootOrder at every start; with
@@ -91,6 +102,8 @@ class ServerConfig:
     cpus: int = field(default_factory=lambda: int(os.environ.get("BYOI_CPUS", _CPUS)))
     disks: tuple[Disk, ...] = ()
     kernel_boot: KernelBoot | None = None
+    medium: Path | None = None
+    network_boot: NetworkBoot | None = None
     firmware_decides: bool = False
     firmware_variables: Path | None = None
     restrict_network: bool = False

@@ -5,11 +5,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.agent_process import Agent, request_for, with_sum
 from tests.disk.conftest import serve
 from tests.misbehaving_server import MisbehavingServer, Serve
 
 TOKEN = "t0ken"
+GROUPS = b'[[group]]\nid = 7\ndisks = [{ serial = "NONE" }]\n'
 
 
 def test_the_request_is_taken_carried_out_and_reported(
@@ -76,6 +79,54 @@ def test_a_provisioning_system_that_takes_no_status_does_not_hold_the_deployment
     assert time.monotonic() - started < 60
     assert "The provisioning system was not told how it ended" in result.stderr
     assert TOKEN not in result.stderr
+
+
+def test_the_disk_group_file_comes_with_the_request_and_stays(
+    agent: Agent, server: MisbehavingServer, qcow2_gpt: Path, disk: Path, tmp_path: Path
+) -> None:
+    request = request_for(serve(server, qcow2_gpt), disk, options={"reboot": False})
+    server.on("/request", Serve(json.dumps(request).encode()))
+    config = server.on("/groups", Serve(status=503), Serve(GROUPS))
+    assert boot(agent, server, tmp_path, f"byoi.config={config}") == 0
+    assert (agent.run_directory / "disk-groups.toml").read_bytes() == GROUPS
+    assert all(seen.headers["Authorization"] == f"Bearer {TOKEN}" for seen in server.seen("/groups"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Serve(b"default = 0"), "The disk group file "),
+        (Serve(status=404), "No disk group file could be had from the provisioning system."),
+        (Serve(bytes((1 << 20) + 1)), "The disk group file is too long."),
+    ],
+)
+def test_without_its_disk_group_file_nothing_is_deployed(
+    agent: Agent,
+    server: MisbehavingServer,
+    qcow2_gpt: Path,
+    disk: Path,
+    tmp_path: Path,
+    answer: Serve,
+    message: str,
+) -> None:
+    before = disk.read_bytes()
+    request = request_for(serve(server, qcow2_gpt), disk, options={"reboot": False})
+    server.on("/request", Serve(json.dumps(request).encode()))
+    assert boot(agent, server, tmp_path, f"byoi.config={server.on('/groups', answer)}") in (2, 3)
+    assert statuses(server)[-1]["message"].startswith(message)
+    assert disk.read_bytes() == before
+
+
+def test_a_person_deploys_where_there_is_only_a_disk_group_file(
+    agent: Agent, server: MisbehavingServer, tmp_path: Path
+) -> None:
+    line = tmp_path / "cmdline"
+    line.write_text(f"byoi.config={server.on('/groups', Serve(GROUPS))} byoi.status={server.url('/status')}")
+    result = agent.run("boot", "--command-line", str(line))
+    assert result.returncode == 0
+    assert (agent.run_directory / "disk-groups.toml").read_bytes() == GROUPS
+    assert "nothing is deployed" in result.stderr
+    assert not server.seen("/status")
 
 
 def boot(agent: Agent, server: MisbehavingServer, folder: Path, *more: str) -> int:

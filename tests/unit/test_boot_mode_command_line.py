@@ -63,3 +63,24 @@ def test_a_slip_of_the_pen_is_named() -> None:
 def test_no_secret_is_shown() -> None:
     shown = repr(parse_boot_parameters(f"{REQUEST}?key=s3cret byoi.token=s3cret"))
     assert "s3cret" not in shown
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0mM2tXZk8pT3vQ9k1b0uYlqkR6eJ8m8kq8o0bq3m3Y me@home"
+
+
+def test_keys_for_the_rescue_system_are_looked_at() -> None:
+    good = KEY.replace(" ", "%20")
+    assert parse_boot_parameters(f'{REQUEST} byoi.ssh-key={good} byoi.ssh-key="{KEY}"').faults == ()
+    for bad in (KEY, good[:-40], "-----BEGIN%20OPENSSH%20PRIVATE%20KEY-----"):
+        (fault,) = parse_boot_parameters(f"{REQUEST} byoi.ssh-key={bad} byoi.ssh-key={good}").faults
+        assert fault.startswith("byoi.ssh-key is not an OpenSSH public key")
+        assert bad[:20] not in fault
+
+
+def test_the_disk_group_file_comes_from_a_server() -> None:
+    found = parse_boot_parameters(f"{REQUEST} byoi.config=http://deploy.example/groups.toml")
+    assert (found.config_url, found.prepares_only) == ("http://deploy.example/groups.toml", False)
+    assert parse_boot_parameters("byoi.config=http://deploy.example/groups.toml").prepares_only
+    wrong = parse_boot_parameters("byoi.config=/etc/groups.toml")
+    assert (wrong.config_url, wrong.prepares_only) == (None, False)
+    assert wrong.faults == ("byoi.config is not an http or https URL, so no disk group file is taken.",)

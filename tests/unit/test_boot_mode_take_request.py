@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.boot_mode.take_request import take_request
+from agent.boot_mode.take_request import Wanted, take_request, taken
 from agent.errors import Refused, RequestError
 from agent.fetch.retry import RetryPolicy
 from tests.misbehaving_server import MisbehavingServer, Redirect, Serve, unused_port
@@ -77,7 +77,10 @@ def test_what_is_no_request_is_not_one(body: bytes) -> None:
         take_request(server.on("/request", Serve(body)), None, no_word, quick())
 
 
-def test_an_endless_answer_is_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.boot_mode.take_request.MAX_REQUEST_SIZE", 1000)
-    with MisbehavingServer() as server, pytest.raises(RequestError, match="too long"):
-        take_request(server.on("/request", Serve(bytes(2000))), None, no_word, quick())
+def test_an_endless_answer_is_no_request() -> None:
+    wanted = Wanted(what="request", parameter="byoi.request", most_bytes=1000)
+    with MisbehavingServer() as server:
+        url = server.on("/request", Serve(bytes(1000)), Serve(bytes(1001)))
+        assert taken(wanted, url, None, no_word, quick()) == bytes(1000)
+        with pytest.raises(RequestError, match="too long"):
+            taken(wanted, url, None, no_word, quick())
