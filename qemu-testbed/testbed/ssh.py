@@ -6,7 +6,10 @@ virtualisation. Host keys are not checked, because every boot of a test image ma
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
+import signal
 import socket
 import subprocess
 import threading
@@ -88,6 +91,15 @@ class SshConnection:
         command = self._ssh("-O", "exit")
         subprocess.run(command, capture_output=True, env=tool_environment(), timeout=10, check=False)
 
+    def cut(self) -> None:
+        """Lose the connection with all that runs over it, as when the client's machine fails."""
+        command = self._ssh("-O", "check")
+        answer = subprocess.run(command, capture_output=True, env=tool_environment(), timeout=10, check=True)
+        found = re.search(rb"pid=([0-9]+)", answer.stderr)
+        if found is None:
+            raise TestbedError(f"ssh does not tell its process: {answer.stderr!r}")
+        os.kill(int(found[1]), signal.SIGKILL)
+
     def run(
         self,
         *arguments: str,
@@ -95,13 +107,16 @@ class SshConnection:
         timeout: float = 60.0,
         on_line: Callable[[str], None] | None = None,
         expect: Sequence[int] | None = (0,),
+        terminal: bool = False,
     ) -> RemoteResult:
         """Run a command and return its outcome; `on_line` gets each line of standard output as it comes.
 
         `expect` are the exit codes that are right (None: any); another one raises RemoteCommandFailed. ssh's
-        own failure is exit code 255. After `timeout` seconds TestbedError is raised.
+        own failure is exit code 255. After `timeout` seconds TestbedError is raised. With `terminal` the
+        command has one in the guest, which is gone with the connection.
         """
-        result = self._collect(shlex.join(arguments), stdin=stdin, timeout=timeout, on_line=on_line)
+        command = shlex.join(arguments)
+        result = self._collect(command, stdin=stdin, timeout=timeout, on_line=on_line, terminal=terminal)
         if expect is not None and result.exit_code not in expect:
             tail = (result.stdout + result.stderr)[-3000:]
             raise RemoteCommandFailed(
@@ -131,10 +146,17 @@ class SshConnection:
         ]
 
     def _collect(
-        self, command: str, *, stdin: bytes, timeout: float, on_line: Callable[[str], None] | None
+        self,
+        command: str,
+        *,
+        stdin: bytes,
+        timeout: float,
+        on_line: Callable[[str], None] | None,
+        terminal: bool,
     ) -> RemoteResult:
+        wanted = ("-tt",) if terminal else ()
         process = subprocess.Popen(
-            [*self._ssh("-o", "ControlMaster=no"), command],
+            [*self._ssh("-o", "ControlMaster=no", *wanted), command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
