@@ -15,7 +15,7 @@ RATE ?= 100
 ROUNDS ?= 3
 DISK ?= ssd
 ONLY ?= *
-SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
+SOURCES := agent configdrive partitioning packaging/distribution packaging/single_file qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long demo rescue-vm docs
