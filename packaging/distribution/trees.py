@@ -40,7 +40,7 @@ def own_files(checkout: Path) -> Files:
 def split(wheels: Mapping[Python, Iterable[Wheel]]) -> Dependencies:
     """Tell apart what all versions of Python share, and take from compiled parts what only a debugger reads.
 
-    Two wheels with the same file are an error, and so is one that differs where its name does not say for whom.
+    Two wheels with the same file are an error; so is one that differs where its name does not say for whom.
     """
     trees = {python: _merged(found) for python, found in wheels.items()}
     first, *others = trees.values()
