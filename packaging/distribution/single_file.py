@@ -7,8 +7,8 @@ from pathlib import Path
 from testbed.cache import Cache, content_key
 
 from distribution import archives, trees
-from distribution.targets import PYTHONS, Python
-from distribution.wheels import Wheel, glibc_of, wheels
+from distribution.targets import PYTHONS
+from distribution.wheels import all_wheels, glibc_of
 
 NAME = "byoi-agent.pyz"
 _STARTER = Path(__file__).parents[1] / "single_file"
@@ -27,12 +27,10 @@ def build_single_file(checkout: Path, target: Path, cache: Cache) -> Path:
 
 def single_file(checkout: Path, cache: Cache) -> bytes:
     """Give the file's content."""
-    found = {python: wheels(checkout, python, cache) for python in PYTHONS}
-    packed = _packed_dependencies(found, cache)
+    packed = _packed_dependencies(trees.dependencies(checkout, PYTHONS, cache), cache)
     packed["agent"] = archives.tar_xz(trees.own_files(checkout))
     key = hashlib.sha256(b"".join(packed[name] for name in sorted(packed))).hexdigest()[:_KEY_DIGITS]
-    glibc = glibc_of([wheel for each in found.values() for wheel in each])
-    words = [key, glibc, *(python.version for python in PYTHONS)]
+    words = [key, glibc_of(all_wheels(checkout, PYTHONS, cache)), *(python.version for python in PYTHONS)]
     members = {
         **_starter(),
         "contents/pythons": " ".join(words).encode() + b"\n",
@@ -47,18 +45,18 @@ def _starter() -> dict[str, bytes]:
     return {"__main__.py": main, **{f"single_file/{name}": data for name, data in sources.items()}}
 
 
-def _packed_dependencies(found: Mapping[Python, list[Wheel]], cache: Cache) -> dict[str, bytes]:
+def _packed_dependencies(both: trees.Dependencies, cache: Cache) -> dict[str, bytes]:
     """Pack what does not change with the agent's own sources, or take it from the cache: it takes a while."""
-    names = sorted({wheel.path for each in found.values() for wheel in each})
-    own = (Path(module.__file__ or "") for module in (trees, archives))
-    key = content_key(*(f"{path.parent.name}/{path.name}" for path in names), *own, Path(__file__))
-    entry = cache.get_or_build("packed-dependencies", key, lambda target: _pack(found, target))
+    parts = {"dependencies": both.common}
+    parts |= {python.version: files for python, files in both.compiled.items()}
+    listed = [
+        item for name, files in parts.items() for pair in ((name, b""), *files.items()) for item in pair
+    ]
+    key = content_key(*listed, Path(archives.__file__), Path(__file__))
+    entry = cache.get_or_build("packed-dependencies", key, lambda target: _pack(parts, target))
     return {path.name.removesuffix(".tar.xz"): path.read_bytes() for path in entry.glob("*.tar.xz")}
 
 
-def _pack(found: Mapping[Python, list[Wheel]], target: Path) -> None:
-    both = trees.split(found)
-    parts = {"dependencies": both.common}
-    parts |= {python.version: files for python, files in both.compiled.items()}
+def _pack(parts: Mapping[str, trees.Files], target: Path) -> None:
     for name, files in parts.items():
         (target / f"{name}.tar.xz").write_bytes(archives.tar_xz(files))

@@ -2,18 +2,20 @@
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.cache import Cache, content_key
 from testbed.command import run
 
 from distribution.targets import Python
-from distribution.wheels import Wheel
+from distribution.wheels import Wheel, wheels
 
 OWN_PACKAGES = ("agent", "configdrive", "partitioning")
 
 Files = Mapping[str, bytes]
+_COMMON = "common"
 
 # zstandard's other way to reach the same library, for PyPy; CPython loads backend_c. Each is a copy of it.
 _NOT_USED = re.compile(r"zstandard/(_cffi\.cpython-.*\.so|backend_cffi\.py)")
@@ -37,12 +39,41 @@ def own_files(checkout: Path) -> Files:
     return {str(path.relative_to(checkout)): path.read_bytes() for path in kept}
 
 
-def split(wheels: Mapping[Python, Iterable[Wheel]]) -> Dependencies:
+def dependencies(checkout: Path, pythons: Sequence[Python], cache: Cache) -> Dependencies:
+    """Give what the agent depends on for these versions of Python, from the cache where it is there."""
+    found = {python: wheels(checkout, python, cache) for python in pythons}
+    names = (f"{path.parent.name}/{path.name}" for path in _paths(found))
+    entry = cache.get_or_build(
+        "dependencies", content_key(*names, Path(__file__)), lambda target: _write(split(found), target)
+    )
+    compiled = {python: _read(entry / python.version) for python in pythons}
+    return Dependencies(common=_read(entry / _COMMON), compiled=compiled)
+
+
+def _paths(found: Mapping[Python, Iterable[Wheel]]) -> list[Path]:
+    return sorted({wheel.path for each in found.values() for wheel in each})
+
+
+def _write(both: Dependencies, target: Path) -> None:
+    named = {_COMMON: both.common, **{python.version: files for python, files in both.compiled.items()}}
+    for directory, files in named.items():
+        for name, data in files.items():
+            path = target / directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+
+def _read(directory: Path) -> Files:
+    paths = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(paths)}
+
+
+def split(found: Mapping[Python, Iterable[Wheel]]) -> Dependencies:
     """Tell apart what all versions of Python share, and take from compiled parts what only a debugger reads.
 
     Two wheels with the same file are an error; so is one that differs where its name does not say for whom.
     """
-    trees = {python: _merged(found) for python, found in wheels.items()}
+    trees = {python: _merged(each) for python, each in found.items()}
     first, *others = trees.values()
     common = {
         name: data

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,6 +118,11 @@ def _require_pinned(found: list[Wheel], pinned: dict[str, str]) -> None:
         raise ValueError(f"constraints.txt does not pin what is bundled: {', '.join(loose)}")
 
 
-def glibc_of(found: Iterator[Wheel] | list[Wheel]) -> str:
+def all_wheels(checkout: Path, pythons: Iterable[Python], cache: Cache) -> list[Wheel]:
+    """Give the wheels for several versions; what is for all of them comes more than once."""
+    return [wheel for python in pythons for wheel in wheels(checkout, python, cache)]
+
+
+def glibc_of(found: Iterable[Wheel]) -> str:
     """Give the least glibc that all of them run with."""
     return ".".join(str(part) for part in max(wheel.glibc for wheel in found))

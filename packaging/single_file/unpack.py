@@ -18,7 +18,7 @@ from single_file.place import CONTENTS, Unusable, in_use, is_whole, lock
 
 _UNFINISHED = ".unpacking-"
 _NAME = re.compile(r"([0-9a-f]{16})-3\.\d+")
-_TRIES = 3
+_TRIES = 10
 _PATIENCE = 10.0
 _POLL = 0.05
 
@@ -41,12 +41,8 @@ def unpack(base: Path, name: str, archives: list[bytes]) -> Path:
 
 
 def _taken(unfinished: Path) -> bool:
-    """Mark the directory as in use until this process ends; False where somebody is removing it."""
-    handle = os.open(unfinished, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    if not lock(handle, fcntl.LOCK_SH):
-        os.close(handle)
-        return False
-    return unfinished.is_dir()
+    """Mark the directory as in use until this process ends; False where somebody has just removed it."""
+    return in_use(unfinished) and unfinished.is_dir()
 
 
 def _fill(target: Path, archives: list[bytes]) -> None:
