@@ -7,6 +7,7 @@ agent's layers on top (rebuilt in seconds when its sources change).
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,7 @@ _SYSTEM = (
     "systemd-sysv",
 )
 # What a system that lives for minutes does not need, and what waits for hardware that no virtual server has.
-_MASKED = (
+MASKED = (
     *(
         "dpkg-db-backup.timer",
         "e2scrub_all.timer",
@@ -134,19 +135,26 @@ def _base(cache: Cache, key: KeyPair, kernel_package: str) -> Path:
     recipe = TreeRecipe(
         packages=(*_RUNTIME_OF_THE_AGENT, *_SYSTEM, kernel_package),
         overlays=(FILES / "rescue",),
-        masked_units=_MASKED,
+        masked_units=MASKED,
         enabled_units=("systemd-networkd.service",),
         # The kernel's install hook would build an initramfs, which costs time and is not used.
         environment={"INITRD": "No"},
     )
     inputs = (*recipe.inputs(), key.public, INIT, Path(__file__), Path(fill_starter.__code__.co_filename))
-    build = partial(_build_base, recipe=recipe, key=key)
+    build = partial(build_base, recipe=recipe, key=key)
     return cache.get_or_build("rescue-base", content_key(*inputs), build)
 
 
-def _build_base(target: Path, recipe: TreeRecipe, key: KeyPair) -> None:
+def build_base(
+    target: Path, recipe: TreeRecipe, key: KeyPair, *, keep: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Fill `target` with a kernel and an initrd that hold the whole system of the recipe.
+
+    `keep` is called with the directory of the system before that is packed and removed.
+    """
     tree = target / "tree"
     build_tree(recipe, tree)
+    keep(tree)
     _let_in(tree, key)
     compile_python(tree)
     shutil.copy(tree / "boot" / f"vmlinuz-{kernel_release(tree)}", target / "kernel")
