@@ -16,7 +16,7 @@ class Python:
 
 
 PYTHONS = tuple(Python(minor=minor) for minor in (11, 12, 13, 14))
-"""What the single file runs with: Debian 12 and 13, Ubuntu 24.04 and 26.04, and Fedora's have these."""
+"""What the single file runs with: Debian 12's, Ubuntu 24.04's and Debian 13's are among them."""
 
 PACKAGE_PYTHONS = PYTHONS[:3]
 """What the Debian package runs with: Debian 12's, Ubuntu 24.04's and Debian 13's."""

@@ -82,12 +82,27 @@ def test_the_commands(file: Path, home: Path) -> None:
     assert next(check for check in found["checks"] if check["name"] == "Python")["result"] == "ok"
 
 
+def python_of(minor: int) -> str:
+    """A Python of this version; the test is skipped where there is none."""
+    python = shutil.which(f"python3.{minor}")
+    if python is None or _minor(python) != f"3.{minor}":
+        pytest.skip(f"there is no Python 3.{minor} on this machine")
+    return python
+
+
+@pytest.mark.parametrize("minor", [None, 12, 13, 14])
 def test_a_deployment(
-    file: Path, home: Path, server: MisbehavingServer, qcow2_gpt: Path, raw_gpt: Path, disk: Path
+    file: Path,
+    home: Path,
+    server: MisbehavingServer,
+    qcow2_gpt: Path,
+    raw_gpt: Path,
+    disk: Path,
+    minor: int | None,
 ) -> None:
     agent = Agent(
         run_directory=home.parent / "run",
-        command=(PYTHON, str(file)),
+        command=(PYTHON if minor is None else python_of(minor), str(file)),
         environment={"BYOI_AGENT_UNPACK_DIR": str(home)},
     )
     drive = {"enable": True, "hostname": "web1"}
@@ -126,10 +141,7 @@ def _minor(python: str) -> str:
 
 @pytest.mark.parametrize("minor", [6, 8, 10, 11, 12, 13, 14])
 def test_other_versions_of_python(file: Path, home: Path, minor: int) -> None:
-    python = shutil.which(f"python3.{minor}")
-    if python is None or _minor(python) != f"3.{minor}":
-        pytest.skip(f"there is no Python 3.{minor} on this machine")
-    done = start(file, home, "doctor", "--json", python=(python,))
+    done = start(file, home, "doctor", "--json", python=(python_of(minor),))
     if minor >= 11:
         assert json.loads(done.stdout)["checks"][0]["found"].startswith(f"3.{minor}.")
         return
