@@ -23,10 +23,10 @@ DISK_GROUPS ?=
 OVERLAY ?=
 PACKAGES ?=
 PARAMETERS ?=
-SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
+SOURCES := agent configdrive partitioning packaging/distribution packaging/single_file qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long demo rescue-vm rescue docs
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long dist demo rescue-vm rescue docs
 .PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
 help: ## show this list
@@ -66,6 +66,9 @@ test-disk: setup ## tests on files and loop devices
 
 test-vm: setup ## tests in virtual servers, legacy and UEFI
 	BYOI_CPUS=1 $(BIN)/pytest -v -n 2 --dist loadscope --no-loadscope-reorder --durations=15 -m 'not long' tests/vm
+
+dist: setup ## build the single file and the Debian package into dist/, with their sums
+	@PYTHONPATH=packaging:qemu-testbed $(BIN)/python -m distribution
 
 demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
 	@$(TESTBED) demo

@@ -6,6 +6,9 @@ from partitioning.command import CommandError, available, run
 _TIMEOUT = 60.0
 _WAYS = (("systemctl", "reboot"), ("reboot",), ("busybox", "reboot"))
 
+TOOLS = tuple(way[0] for way in _WAYS)
+"""Any one of them will do."""
+
 
 def reboot() -> None:
     """Let the server reboot; raises Refused, with what to do by hand, when nothing here can."""

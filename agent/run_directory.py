@@ -37,12 +37,17 @@ def run_directory() -> RunDirectory:
     It is /run/byoi-agent for root; for others $XDG_RUNTIME_DIR/byoi-agent, else ~/.local/state/byoi-agent.
     BYOI_AGENT_RUN_DIR names another, so that several deployments to files can run side by side.
     """
-    path = _choose()
+    where = chosen_run_directory()
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        where.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise unusable(path, error) from None
-    return RunDirectory(path)
+        raise unusable(where.path, error) from None
+    return where
+
+
+def chosen_run_directory() -> RunDirectory:
+    """Give where this user's run directory is, or would be made."""
+    return RunDirectory(_choose())
 
 
 def unusable(path: Path, error: OSError) -> Refused:

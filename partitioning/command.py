@@ -9,7 +9,6 @@ import logging
 import os
 import selectors
 import shlex
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -20,11 +19,12 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from partitioning.errors import ExplainedError
-from partitioning.packages import package_of
+from partitioning.package_manager import install_hint
+from partitioning.tool_path import TOOL_PATH
+from partitioning.tool_path import available as available
 
 log = logging.getLogger(__name__)
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_SIZE = 65536
 _STDERR_KEPT = 65536
 _STDOUT_KEPT = 16 << 20
@@ -115,18 +115,13 @@ def as_nobody() -> list[str]:
     return ["setpriv", *(identity if os.geteuid() == 0 else ()), "--no-new-privs", "--"]
 
 
-def available(tool: str) -> bool:
-    """Tell whether ``tool`` is installed."""
-    return shutil.which(tool, path=_PATH) is not None
-
-
 def require(tool: str, detail: str) -> None:
     """Raise CommandMissing, with ``detail`` saying what for, where ``tool`` is not installed."""
     if not available(tool):
         raise CommandMissing(
             f"The tool {tool} is not installed.",
             detail=detail,
-            hint=f"Install {tool} (Debian's package {package_of(tool)}) and try again.",
+            hint=install_hint([tool]),
             tool=tool,
         )
 
@@ -241,7 +236,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _environment() -> dict[str, str]:
     # qemu-img keeps an arena per thread without the last one, and then runs into its memory limit.
-    return {"PATH": _PATH, "LC_ALL": "C.UTF-8", "LVM_SUPPRESS_FD_WARNINGS": "1", "MALLOC_ARENA_MAX": "3"}
+    return {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "LVM_SUPPRESS_FD_WARNINGS": "1", "MALLOC_ARENA_MAX": "3"}
 
 
 def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:

@@ -44,6 +44,7 @@ class Agent:
 
     run_directory: Path
     before: Sequence[str] = ()
+    command: Sequence[str] = (sys.executable, "-m", "agent")
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def deploy(self, request: Mapping[str, Any], *flags: str) -> Ended:
@@ -76,7 +77,7 @@ class Agent:
         environment = {**os.environ, "BYOI_AGENT_RUN_DIR": str(self.run_directory), "COLUMNS": "100"}
         environment |= {"PYTHONPATH": str(Path(__file__).parents[1])}
         return subprocess.Popen(
-            [*self.before, sys.executable, "-m", "agent", *words],
+            [*self.before, *self.command, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

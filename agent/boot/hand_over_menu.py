@@ -9,7 +9,7 @@ from agent.images.grub_look import GrubMenu, file_systems, menus
 from agent.images.image import Image
 from agent.images.raw_view import raw_view
 from partitioning.command import CommandError, CommandMissing, CommandTimedOut
-from partitioning.packages import package_of
+from partitioning.package_manager import how_to_install
 
 MESSAGE = "The image can not boot on this server's UEFI firmware."
 
@@ -39,17 +39,17 @@ def find_menu(image: Image, *, because: str, with_kernel: bool) -> HandOver:
             MESSAGE,
             detail=f"{because} To add a loader its file systems have to be read, and that failed:"
             f" {error.message} {error.detail}",
-            hint=f"{_remedy(error)}, or use an image made for UEFI.",
+            hint=f"Use an image made for UEFI, or {_remedy(error)}",
         ) from error
     raise _no_menu(first_other, because)
 
 
 def _remedy(error: CommandError) -> str:
     if isinstance(error, CommandMissing):
-        return f"Install {error.tool} on the rescue system (package {package_of(error.tool)})"
+        return how_to_install([error.tool])
     if isinstance(error, CommandTimedOut):
-        return error.hint.rstrip(".")
-    return "Load the module fuse on the rescue system (modprobe fuse)"
+        return f"{error.hint[0].lower()}{error.hint[1:]}"
+    return "load the module fuse on the rescue system: modprobe fuse"
 
 
 def _no_menu(found: GrubMenu | None, because: str) -> NotBootable:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.errors import Refused
+from partitioning.package_manager import how_to_install
 from partitioning.uefi.names import BOOT_DIRECTORY, fallback_path, suffix
 
 OWN_DIRECTORY = "EFI/byoi-agent"
@@ -94,7 +95,7 @@ def _read(part: _Part) -> bytes:
         raise Refused(
             "The loader that would be added to the image is missing here.",
             detail=f"There is no {part}{suffix()}.efi on this system.",
-            hint=f"Install the package {_package(part)} on the rescue system, or use an image made for UEFI.",
+            hint=_hint(part),
         )
     return path.read_bytes()
 
@@ -106,6 +107,10 @@ def _config_path(grub: bytes) -> str:
             "The loader that would be added to the image can not be used.",
             detail="It can not be told where this GRUB looks for its configuration: it is no distribution's"
             " signed one.",
-            hint=f"Install {_GRUB_PACKAGES[suffix()]} on the rescue system, or use an image made for UEFI.",
+            hint=_hint(_Part.GRUB),
         )
     return f"{found[1].decode('ascii')}/grub.cfg"
+
+
+def _hint(part: _Part) -> str:
+    return f"Use an image made for UEFI, or {how_to_install([], debian_packages=[_package(part)])}"

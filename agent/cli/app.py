@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("doctor")(commands.doctor)
 app.command("disks")(commands.disks)
 app.command("plan")(commands.plan)
 app.command("deploy")(commands.deploy)

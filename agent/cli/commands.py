@@ -24,6 +24,20 @@ RequestArgument = Annotated[
 ]
 
 
+def doctor(
+    *,
+    config: ConfigOption = None,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> int:
+    """Show whether this system can carry out a deployment, and how to get what is missing.
+
+    The exit code is 0 when it can, and 3 when something that is needed is missing.
+    """
+    from agent.cli.doctor import doctor
+
+    return doctor(config=config, json=json)
+
+
 def disks(
     *,
     config: ConfigOption = None,

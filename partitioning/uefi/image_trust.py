@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from partitioning.command import CommandError
+from partitioning.packages import package_of
 from partitioning.uefi.authenticode import Signature, image_digest, parse_signature, signature_blobs
 from partitioning.uefi.certificate import subject_of
 from partitioning.uefi.der import SignatureMalformed
 from partitioning.uefi.pe_image import PeMalformed, parse_pe
 from partitioning.uefi.signature_lists import SignatureLists
-from partitioning.uefi.signer_check import PACKAGE, TOOL, can_check, signed_under
+from partitioning.uefi.signer_check import TOOL, can_check, signed_under
 
 
 class Outcome(StrEnum):
@@ -116,7 +117,8 @@ def _judge(program: _Program, trust: Trust) -> Verdict:
         return _without_signature(program, trust)
     if not can_check():
         return _unknown(
-            f"it is signed, but the tool {TOOL} (package {PACKAGE}), which finds out by whom, is missing"
+            f"it is signed, but the tool {TOOL} (package {package_of(TOOL)}), which finds out by whom, is"
+            " missing"
         )
     for found, certificate in _leading_to(program, trust.forbidden, _forbidden_by):
         return _refused(f"{found.owner} forbids all that is signed under {certificate!r} ({found.name})")

@@ -19,7 +19,6 @@ from partitioning.uefi.certificate import parse_certificate
 from partitioning.uefi.der import SignatureMalformed
 
 TOOL = "openssl"
-PACKAGE = "openssl"
 
 _LIMITS = Limits(address_space=1 << 29, cpu_seconds=10)
 _TIMEOUT = 30.0

@@ -11,6 +11,7 @@ import subprocess
 from .errors import TestbedError
 
 HOST_PACKAGES = (
+    "binutils",
     "btrfs-progs",
     "bzip2",
     "cpio",

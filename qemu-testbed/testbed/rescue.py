@@ -7,6 +7,7 @@ agent's layers on top (rebuilt in seconds when its sources change), and what one
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,7 @@ _UNWANTED_DRIVERS = tuple(
     )
 )
 # What a system that lives for minutes does not need, and what waits for hardware that no virtual server has.
-_MASKED = (
+MASKED = (
     *(
         "dpkg-db-backup.timer",
         "e2scrub_all.timer",
@@ -102,6 +103,10 @@ _MASKED = (
         "systemd-tmpfiles-clean.timer",
     ),
 )
+ENABLED = ("systemd-networkd.service", "systemd-resolved.service", "rescue-host-key.service")
+BUILDERS = (Path(__file__), INIT, Path(fill_starter.__code__.co_filename))
+"""What decides what becomes of a recipe, for keys of the cache."""
+
 CONSOLES = "console=tty0 console=ttyS0,115200"
 COMMAND_LINE = f"{CONSOLES} quiet loglevel=4 panic=30 systemd.show_status=false"
 
@@ -145,7 +150,7 @@ def base_system(*, cache: Cache | None = None, kernel_package: str = CLOUD_KERNE
     cache = cache or Cache()
     key = testbed_key(cache)
     base = _base(cache, kernel_package, ())
-    files = _whole(cache, base, (site_layer.layer(testbed_site(key), cache),))
+    files = joined(cache, base, (site_layer.layer(testbed_site(key), cache),))
     return RescueSystem(files=files, key=key)
 
 
@@ -161,7 +166,7 @@ def rescue_files(
     cache = cache or Cache()
     base = _base(cache, kernel_package, more_packages)
     own = () if site.is_empty else (site_layer.layer(site, cache),)
-    return _whole(cache, base, (*agent_layer.layers(checkout, cache), *own))
+    return joined(cache, base, (*agent_layer.layers(checkout, cache), *own))
 
 
 def testbed_site(key: KeyPair) -> Site:
@@ -169,7 +174,8 @@ def testbed_site(key: KeyPair) -> Site:
     return Site(ssh_keys=(key.public,), overlay=FILES / "testbed-site")
 
 
-def _whole(cache: Cache, base: Path, layers: tuple[Path, ...]) -> RescueFiles:
+def joined(cache: Cache, base: Path, layers: tuple[Path, ...]) -> RescueFiles:
+    """Put the layers on top of the cache entry of a base, where that is not in the cache."""
     whole = cache.get_or_build(
         "rescue",
         content_key(base.name, *(layer.name for layer in layers)),
@@ -182,31 +188,32 @@ def _base(cache: Cache, kernel_package: str, more_packages: tuple[str, ...]) -> 
     recipe = TreeRecipe(
         packages=(*_RUNTIME_OF_THE_AGENT, *_SYSTEM, kernel_package, *more_packages),
         overlays=(FILES / "rescue",),
-        masked_units=_MASKED,
-        enabled_units=(
-            "systemd-networkd.service",
-            "systemd-resolved.service",
-            "rescue-host-key.service",
-        ),
+        masked_units=MASKED,
+        enabled_units=ENABLED,
         unwanted_paths=_UNWANTED_DRIVERS,
         # The kernel's install hook would build an initramfs, which costs time and is not used.
         environment={"INITRD": "No"},
     )
-    own = (
-        Path(__file__),
-        *(Path(made_by.__code__.co_filename) for made_by in (fill_starter, collect_loaders)),
-    )
+    own = (*BUILDERS, Path(collect_loaders.__code__.co_filename))
     return cache.get_or_build(
-        "rescue-base", content_key(*recipe.inputs(), INIT, *own), partial(_build_base, recipe=recipe)
+        "rescue-base", content_key(*recipe.inputs(), *own), partial(_build_base, recipe=recipe)
     )
 
 
 def _build_base(target: Path, recipe: TreeRecipe) -> None:
+    build_system(target, recipe, keep=lambda tree: collect_loaders(tree, target / "loaders"))
+
+
+def build_system(target: Path, recipe: TreeRecipe, *, keep: Callable[[Path], None]) -> None:
+    """Fill `target` with a kernel and an initrd that hold the whole system of the recipe.
+
+    `keep` is called with the directory of the system before that is packed and removed.
+    """
     tree = target / "tree"
     build_tree(recipe, tree)
     _prepare(tree)
+    keep(tree)
     compile_python(tree)
-    collect_loaders(tree, target / "loaders")
     shutil.copy(tree / "boot" / f"vmlinuz-{kernel_release(tree)}", target / "kernel")
     starter = target / "starter"
     fill_starter(tree, starter)

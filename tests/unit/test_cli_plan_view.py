@@ -218,7 +218,7 @@ def test_without_the_tool_that_would_tell_nothing_is_added(
             request(), dataclasses.replace(target, firmware=Firmware.UEFI), FILE_SUM, image_of(tiny_image())
         )
     # All that is missing at once.
-    assert "apt install grub-efi-amd64-signed qemu-system-common shim-signed" in caught.value.hint
+    assert "--no-install-recommends grub-efi-amd64-signed qemu-system-common shim-signed" in caught.value.hint
 
 
 def test_both_firmwares_in_words(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from partitioning.command import (
     run,
     running,
 )
+from partitioning.packages import package_of
 from tests.misbehaving_server import wait_until
 
 LONG = 60.0
@@ -133,7 +134,8 @@ def test_a_tool_that_is_not_installed(
         run(argv, timeout=LONG, limits=limits)
     assert caught.value.message == f"The tool {missing} is not installed."
     assert shlex.join(argv) in caught.value.detail
-    assert missing in caught.value.hint
+    assert caught.value.hint.startswith("Install what is missing: ")
+    assert package_of(missing) in caught.value.hint
 
 
 def test_what_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""``python -m distribution``: builds all that is handed out, and says what it is."""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+from testbed.cache import Cache
+
+from distribution.package import build_package
+from distribution.single_file import build_single_file
+
+_CHECKOUT = Path(__file__).parents[2]
+_SUMS = "SHA256SUMS"
+
+
+def main() -> None:
+    """Fill a directory with the single file, the Debian package and their sums."""
+    parser = argparse.ArgumentParser(prog="python -m distribution", description=__doc__)
+    parser.add_argument("--target", type=Path, default=_CHECKOUT / "dist", help="default: dist")
+    target: Path = parser.parse_args().target
+    target.mkdir(parents=True, exist_ok=True)
+    cache = Cache()
+    made = [build_single_file(_CHECKOUT, target, cache), build_package(_CHECKOUT, target, cache)]
+    sums = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in made}
+    (target / _SUMS).write_text("".join(f"{digest}  {path.name}\n" for path, digest in sums.items()))
+    for path, digest in sums.items():
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n  sha256 {digest}")
+    print(target / _SUMS)
+
+
+if __name__ == "__main__":
+    main()
