@@ -90,6 +90,7 @@ rescue: setup ## the rescue system to ship, kernel, initramfs and ISO: make resc
 
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs
+	$(BIN)/python -m agent.cli.man_page docs
 
 bench: setup ## this agent beside what else puts an image onto a disk, in one table: 35 minutes, as root
 	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --disk $(DISK) --only '$(ONLY)'

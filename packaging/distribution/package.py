@@ -23,6 +23,7 @@ from distribution.wheels import all_wheels, glibc_of
 _PACKAGING = Path(__file__).parents[1]
 _HOME = "usr/lib/byoi-agent"
 _DOCUMENTS = "usr/share/doc/byoi-agent"
+_MANUAL = "usr/share/man/man1/byoi-agent.1.gz"
 _UNITS = "usr/lib/systemd/system"
 _SCRIPTS = ("postinst", "prerm")
 
@@ -63,6 +64,8 @@ def _files(checkout: Path, cache: Cache) -> tuple[dict[str, _File], str]:
     for unit in sorted((_PACKAGING / "systemd").iterdir()):
         installed[f"{_UNITS}/{unit.name}"] = _File(content=unit.read_bytes())
     installed[f"{_DOCUMENTS}/copyright"] = _File(content=copyright_text(every).encode())
+    page = (checkout / "docs/byoi-agent.1").read_bytes()
+    installed[_MANUAL] = _File(content=gzip.compress(page, 9, mtime=0))
     log = _source("changelog").decode().format(version=VERSION).encode()
     installed[f"{_DOCUMENTS}/changelog.gz"] = _File(content=gzip.compress(log, 9, mtime=0))
     return installed, glibc_of(every)

@@ -20,6 +20,7 @@ HOST_PACKAGES = (
     "e2fsprogs",
     "fdisk",
     "gdisk",
+    "groff-base",
     "grub-common",
     "ipxe-qemu",
     "lz4",
