@@ -21,7 +21,10 @@ if not (sys.flags.isolated and sys.flags.no_site) and sys.executable:
 
 from single_file.start import start  # noqa: E402 - an old Python can not read it
 
-start(_FILE, globals()["__loader__"])
+try:
+    start(_FILE, globals()["__loader__"])
+except KeyboardInterrupt:  # while it was unpacked: the next start does that anew
+    sys.exit(130)
 
 from agent.__main__ import main  # noqa: E402 - it has just been unpacked
 

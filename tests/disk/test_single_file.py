@@ -178,12 +178,24 @@ def test_what_is_not_whole_is_unpacked_anew(file: Path, home: Path, damage: str)
     assert len([*home.iterdir()]) == 1
 
 
+def signalled_while_it_unpacks(file: Path, home: Path, number: int) -> tuple[int, str]:
+    """The exit code, and what was said."""
+    command = [PYTHON, str(file), "--version"]
+    with subprocess.Popen(command, env=environment(home), stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not [*home.glob(".unpacking-*/agent")]:
+            time.sleep(0.001)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    return process.returncode, said
+
+
+def test_interrupted_while_it_unpacks(file: Path, home: Path) -> None:
+    assert signalled_while_it_unpacks(file, home, signal.SIGINT) == (130, "")
+    assert [*home.iterdir()] == []
+
+
 def test_killed_while_it_unpacks(file: Path, home: Path) -> None:
-    process = subprocess.Popen([PYTHON, file, "--version"], env=environment(home), stdout=subprocess.DEVNULL)
-    while process.poll() is None and not [*home.glob(".unpacking-*/agent")]:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    signalled_while_it_unpacks(file, home, signal.SIGKILL)
     assert [path.name for path in home.iterdir() if path.name.startswith(".unpacking-")]
     assert version(file, home) == f"byoi-agent {VERSION}\n"
     assert not unpacked(home).name.startswith(".")
