@@ -18,6 +18,7 @@ import ovh
 import ovh.client
 import requests
 
+from agent import run_lock
 from agent.serve.credentials import Keys
 from agent.serve.signature import signature
 
@@ -154,10 +155,9 @@ def serving(
 
 def end_deployment(run_directory: Path) -> None:
     """End what still deploys, so that no test leaves a process behind."""
-    lock = run_directory / "lock"
-    pid = lock.read_text() if lock.exists() else ""
-    if pid.isdigit():
-        os.kill(int(pid), signal.SIGKILL)
+    pid = run_lock.owner(run_directory / "lock")
+    if pid not in (None, os.getpid()):
+        os.kill(pid, signal.SIGKILL)
 
 
 def wait_until_value(

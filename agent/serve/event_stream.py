@@ -33,11 +33,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, watcher: Watcher, headers: dict[str, str]) -> None:
-        """Send what ``watcher`` sees."""
+    def __init__(self, watcher: Watcher, changed: asyncio.Event, headers: dict[str, str]) -> None:
+        """Send what ``watcher`` sees; ``changed`` is the listener that has joined it for that."""
         super().__init__(headers=headers)
         del self.headers["content-length"]
         self._watcher = watcher
+        self._changed = changed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
@@ -49,6 +50,7 @@ class EventStream(Response):
         finally:
             for task in (sending, gone):
                 task.cancel()
+            self._watcher.leave(self._changed)
             results = await asyncio.gather(sending, gone, return_exceptions=True)
         if isinstance(results[0], Exception) and not isinstance(results[0], TimeoutError):
             raise results[0]
@@ -63,7 +65,7 @@ class EventStream(Response):
     async def _pieces(self) -> AsyncIterator[str]:
         yield _AGAIN
         numbers, before, ends = itertools.count(1), None, time.monotonic() + _LIFE
-        async for seen in self._watcher.changes(HEARTBEAT):
+        async for seen in self._watcher.changes(self._changed, HEARTBEAT):
             if time.monotonic() > ends:
                 return
             if seen is None:

@@ -64,7 +64,8 @@ class Page:
     async def events(self, request: Request) -> Response:
         """Answer with the status, again and again."""
         await self._check(request)
-        if self.watcher.is_full:
+        changed = self.watcher.join()
+        if changed is None:
             raise CallRefused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "TOO_MANY_WATCH",
@@ -73,7 +74,7 @@ class Page:
                 hint="Close some, or reload this one now and then.",
                 Retry_After="10",
             )
-        return EventStream(self.watcher, {**_HEADERS, "X-Accel-Buffering": "no"})
+        return EventStream(self.watcher, changed, {**_HEADERS, "X-Accel-Buffering": "no"})
 
     async def _check(self, request: Request) -> None:
         try:

@@ -29,13 +29,14 @@ def text_lines(seen: Seen) -> list[str]:
 
 def _words(status: Status) -> dict[str, Any]:
     names = [step.name for step in status.steps]
+    told = {step.name: step.seconds for step in status.steps if step.seconds and step.seconds >= 1}
     return {
         "progress": progress_words(status.progress) if status.progress else None,
         "percent": _percent(status.progress),
         "disk": _disk_words(status.disk) if status.disk else None,
         "diskState": f"The disk {status.disk.path} {status.disk_state}." if status.disk else None,
         "titles": titles(names),
-        "seconds": {step.name: human_time(step.seconds) for step in status.steps if step.seconds is not None},
+        "seconds": {name: human_time(seconds) for name, seconds in told.items()},
     }
 
 

@@ -45,31 +45,36 @@ class Watcher:
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
-    @property
-    def is_full(self) -> bool:
-        """Tell whether there is no room for one more listener, or nothing to listen to any more."""
-        return len(self._listeners) >= MOST_LISTENERS or self._closed
+    def join(self) -> asyncio.Event | None:
+        """Make room for one listener; None where there is none left, or nothing to listen to any more."""
+        if len(self._listeners) >= MOST_LISTENERS or self._closed:
+            return None
+        changed = asyncio.Event()
+        self._listeners.add(changed)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_again_and_again())
+        elif self._seen is not None:
+            changed.set()
+        return changed
+
+    def leave(self, changed: asyncio.Event) -> None:
+        """Forget a listener."""
+        self._listeners.discard(changed)
+        if not self._listeners:
+            self._end_looking()
 
     async def now(self) -> Seen:
         """Look once."""
         return await self._threads.run(look, self._where)
 
-    async def changes(self, heartbeat: float) -> AsyncIterator[Seen | None]:
-        """Yield what there is, and again whenever it has changed; None after ``heartbeat`` seconds without.
+    async def changes(self, changed: asyncio.Event, heartbeat: float) -> AsyncIterator[Seen | None]:
+        """Yield to a listener what there is, and again whenever it has changed.
 
-        It ends when the watcher is closed. Whoever is slow misses what came between.
+        None comes after ``heartbeat`` seconds without a change. It ends when the watcher is closed. Whoever
+        is slow misses what came between.
         """
-        changed = asyncio.Event()
-        self._listeners.add(changed)
-        try:
-            self._begin_looking()
-            if self._seen is not None:
-                changed.set()
-            while not self._closed:
-                yield await self._next(changed, heartbeat)
-        finally:
-            self._listeners.discard(changed)
-            self._end_looking_if_alone()
+        while not self._closed:
+            yield await self._next(changed, heartbeat)
 
     def close(self) -> None:
         """Let every listener go."""
@@ -86,14 +91,6 @@ class Watcher:
             return None
         changed.clear()
         return self._seen
-
-    def _begin_looking(self) -> None:
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look_again_and_again())
-
-    def _end_looking_if_alone(self) -> None:
-        if not self._listeners:
-            self._end_looking()
 
     def _end_looking(self) -> None:
         if self._looking is not None:

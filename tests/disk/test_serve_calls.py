@@ -331,7 +331,7 @@ def test_files_of_the_server_are_not_read(open_server: Server, request_to_file: 
 
 def test_an_end_in_good_order(open_server: Server) -> None:
     reader = requests.get(f"{open_server.url}/events", stream=True, timeout=30)
-    lines = reader.iter_lines()
+    lines = reader.iter_lines(chunk_size=1)
     assert next(lines) == b"retry: 1500"
     ended = threading.Event()
 

@@ -71,7 +71,7 @@ function showStatus({ status, words }) {
 function title(status, words) {
   if (status === null) return "byoi-agent";
   const how = status.status === "doing" && words.percent !== null ? `${words.percent} %` : STATES[status.status];
-  return `${how} – ${status.servername} – byoi-agent`;
+  return `${how} · ${status.servername} · byoi-agent`;
 }
 
 function showNow(status, words) {
