@@ -83,7 +83,7 @@ class _Lines(logging.Handler):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
-        self._stream = PatientStream(stream, patience=0.0)
+        self._stream = PatientStream(stream, patience=0.1)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
