@@ -93,10 +93,13 @@ class BoundedConnection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request; but not with the rest of a body that nobody wants."""
-        if self.conn.their_state is not h11.SEND_BODY or self.transport.is_closing():
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self._linger()
+        else:
             super().on_response_complete()
-            return
-        # Closed at once, the connection would be reset, and the answer lost with it.
+
+    def _linger(self) -> None:
+        """Hear no more. Closed at once, the connection would be reset, and the answer lost with it."""
         self.flow.pause_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -125,7 +128,7 @@ class BoundedConnection(H11Protocol):
         except h11.LocalProtocolError:  # an answer to the request before is under way
             self.transport.abort()
         else:
-            self.transport.close()
+            self._linger()
 
 
 def make_room_for_connections() -> None:

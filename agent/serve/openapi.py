@@ -12,6 +12,13 @@ from agent.status import State
 DOCUMENT_PATH = "/1.0/openapi.json"
 
 _COMPONENTS = "#/components/schemas/"
+_URL = r"^https?://[^\x00-\x20\x7f]+$"
+_NO_FILE = "Where the image is. User info and query are secrets. file URLs are not taken by this call."
+_EXAMPLE = {
+    "URL": "https://images.example/debian-12.qcow2",
+    "type": "qcow2",
+    "configdrive": {"enable": True, "hostname": "web1"},
+}
 _SIGNED_BY = {
     "application": ("X-Ovh-Application", "The application key."),
     "consumer": ("X-Ovh-Consumer", "The consumer key."),
@@ -69,7 +76,8 @@ SERVER_TIME: dict[str, Any] = {
 
 def deploying(*, signed: bool) -> dict[str, Any]:
     """Describe POST."""
-    body = {"required": True, "content": {"application/json": {"schema": {"$ref": f"{_COMPONENTS}Request"}}}}
+    content = {"schema": {"$ref": f"{_COMPONENTS}Request"}, "example": _EXAMPLE}
+    body = {"required": True, "content": {"application/json": content}}
     others = (
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.CONFLICT,
@@ -115,6 +123,7 @@ def complete(document: dict[str, Any], *, signed: bool) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schema = Request.model_json_schema(by_alias=True, ref_template=f"{_COMPONENTS}{{model}}")
     parts = schema.pop("$defs")
+    schema["properties"]["URL"] |= {"pattern": _URL, "description": _NO_FILE}
     components.setdefault("schemas", {}).update({**parts, "Request": schema})
     if signed:
         components["securitySchemes"] = {
@@ -131,6 +140,7 @@ def _every_call(*, signed: bool) -> dict[str, Any]:
         "required": True,
         "description": "The server's name, which the status has as `servername`.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 253},
+        "example": "ns1.example",
     }
     security: dict[str, Any] = {"security": [{scheme: [] for scheme in _SIGNED_BY}]} if signed else {}
     return {"parameters": [name], **security}

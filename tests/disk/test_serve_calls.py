@@ -15,11 +15,14 @@ import ovh.exceptions
 import pytest
 import requests
 
+from agent.serve.signature import signature
 from tests.agent_process import CONFIGDRIVE, Agent, digest, request_for, with_sum
 from tests.disk.conftest import serve
 from tests.disk.in_process import assert_deployed
 from tests.misbehaving_server import MisbehavingServer, Serve
 from tests.serve_process import KEYS, NAME, Server, credentials_file, serving, wait_until_value
+from tests.sha1_extension import extended
+from tests.small_images import tool
 
 NO_REBOOT = {"reboot": False}
 
@@ -126,6 +129,24 @@ def test_a_call_that_is_sent_once_more_is_refused(
     delete = signed_server.signed("DELETE")
     assert signed_server.call("DELETE", headers=delete).status_code == 200
     assert signed_server.call("DELETE", headers=delete).status_code == 403
+
+
+def test_a_signature_that_was_extended_is_refused(signed_server: Server) -> None:
+    """Whoever has seen that of a call can make that of one with a longer text, without the secret."""
+    seen = signed_server.signed("DELETE", at=int(time.time()) - 30)
+    known = f"{KEYS.application_secret}+{KEYS.consumer_key}+DELETE+{signed_server.image_url()}+"
+    text, at = f"+{seen['X-Ovh-Timestamp']}", str(int(time.time()))
+    body, digest_of_it = extended(
+        seen["X-Ovh-Signature"][3:], text=text.encode(), before=len(known), more=f"+{at}".encode()
+    )
+    forged = seen | {"X-Ovh-Timestamp": at, "X-Ovh-Signature": f"$1${digest_of_it}"}
+    assert (
+        signature(KEYS, method="DELETE", url=signed_server.image_url(), body=body, timestamp=at)
+        == forged["X-Ovh-Signature"]
+    )  # so it would be taken
+    for data in (body, iter([body])):
+        answer = signed_server.call("DELETE", data=data, headers=forged)
+        assert (answer.status_code, answer.json()["errorCode"]) == (400, "BODY_NOT_ALLOWED")
 
 
 def test_the_time_is_not_signed(signed_server: Server) -> None:
@@ -327,6 +348,30 @@ def test_files_of_the_server_are_not_read(open_server: Server, request_to_file: 
         answer = open_server.post(request_to_file | more)
         assert answer.status_code == 400
         assert "file URLs are not taken" in answer.json()["message"]
+
+
+def test_tls(tmp_path: Path, request_to_file: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    tool("openssl", "req", "-x509", "-newkey", "rsa:2048", *about, "-keyout", key, "-out", certificate)
+    words = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    words += ["--credentials", str(credentials_file(tmp_path))]
+    with serving(tmp_path / "run", *words, verify=str(certificate)) as running:
+        assert running.url.startswith("https://")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        client = running.client()
+        assert client.post(running.path(), **request_to_file) is None
+        assert client.get(running.path())["servername"] == NAME
+        assert client.delete(running.path()) is None
+
+
+def test_behind_a_proxy(tmp_path: Path) -> None:
+    """The URL that was signed is the one outside, whatever the proxy makes of it."""
+    words = ["--credentials", str(credentials_file(tmp_path)), "--base-url", "https://byoi.example/1.0"]
+    with serving(tmp_path / "run", *words) as running:
+        outside = f"https://byoi.example/1.0{running.path()}"
+        assert running.call("GET", headers=running.signed("GET", url=outside)).status_code == 404
+        assert running.call("GET", headers=running.signed("GET")).status_code == 403
 
 
 def test_an_end_in_good_order(open_server: Server) -> None:
