@@ -19,6 +19,7 @@ SOURCES := agent configdrive partitioning qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long demo rescue-vm docs
+.PHONY: page-screenshot
 .PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
 help: ## show this list
@@ -74,6 +75,9 @@ rescue-vm: setup ## a rescue server to play with: make rescue-vm FIRMWARE=uefi
 
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs
+
+page-screenshot: setup ## the picture of the page to watch, into docs/
+	PYTHONPATH=.:qemu-testbed $(BIN)/python -m tests.page_screenshot docs/page.png
 
 bench: setup ## this agent beside what else puts an image onto a disk, in one table: 35 minutes, as root
 	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --disk $(DISK) --only '$(ONLY)'

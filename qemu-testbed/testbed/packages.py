@@ -13,6 +13,7 @@ from .errors import TestbedError
 HOST_PACKAGES = (
     "btrfs-progs",
     "bzip2",
+    "chromium",
     "cpio",
     "curl",
     "dosfstools",
