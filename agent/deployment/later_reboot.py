@@ -8,7 +8,7 @@ from agent.errors import Interrupted, Refused
 from agent.interrupts import interruptible
 from agent.reporting import status_file
 from agent.run_directory import RunDirectory
-from agent.status import State, Status
+from agent.status import Status
 
 _POLL = 0.2
 
@@ -47,6 +47,6 @@ def _is_last(where: RunDirectory, ended: Status) -> bool:
         found = status_file.read(where.status)
     except Refused:
         return False
-    if found is None or found.status is not State.DONE:
+    if found is None:
         return False
     return (found.started_at, found.finished_at) == (ended.started_at, ended.finished_at)

@@ -47,6 +47,11 @@ def test_an_erased_status_stops_it(where: RunDirectory) -> None:
     assert not rebooted(where, 60, where.status.unlink)
 
 
+def test_one_that_is_erased_at_the_last_moment_stops_it(where: RunDirectory) -> None:
+    where.status.unlink()
+    assert not rebooted(where, 0)
+
+
 def test_another_deployment_stops_it(where: RunDirectory) -> None:
     other = Status(servername="ns1", started_at="2026-01-01T01:00:00Z")
     assert not rebooted(where, 60, lambda: status_file.write(where.status, other))
