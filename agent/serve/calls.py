@@ -105,7 +105,7 @@ def told(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], 
             answer, how = await call(request), "done"
         except Exception as error:
             refusal = as_refusal(error)
-            answer, how = refused(refusal), f"{refusal.code}, {refusal.message}"
+            answer, how = refused(refusal), f"{refusal.code}, {refusal.message} {refusal.detail}"
         log.info("%s from %s: %s", request.method, call_of(request).peer or "somewhere", how)
         return answer
 

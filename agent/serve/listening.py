@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 from agent.errors import Refused, RequestError
 from agent.serve.call import is_loopback
 
-DEFAULT_ADDRESS = "127.0.0.1:8080"
-
 _BACKLOG = 1024
 
 

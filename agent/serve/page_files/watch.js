@@ -17,7 +17,7 @@ let state = null;
 
 function connect() {
   source?.close();
-  source = new EventSource("/events");
+  source = new EventSource("events");
   source.addEventListener("open", connected);
   source.addEventListener("status", (event) => { connected(); showStatus(JSON.parse(event.data)); });
   source.addEventListener("log", (event) => { connected(); showLog(JSON.parse(event.data)); });
