@@ -27,6 +27,7 @@ SOURCES := agent configdrive partitioning packaging/distribution packaging/singl
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long dist demo rescue-vm rescue docs
+.PHONY: page-screenshot
 .PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
 help: ## show this list
@@ -91,6 +92,9 @@ rescue: setup ## the rescue system to ship, kernel, initramfs and ISO: make resc
 docs: setup ## write the generated parts of docs/ anew
 	$(BIN)/python -m agent.request.schema docs
 	$(BIN)/python -m agent.cli.man_page docs
+
+page-screenshot: setup ## the picture of the page to watch, into docs/
+	PYTHONPATH=.:qemu-testbed $(BIN)/python -m tests.page_screenshot docs/page.png
 
 bench: setup ## this agent beside what else puts an image onto a disk, in one table: 35 minutes, as root
 	$(BENCHMARKS) table --size $(SIZE) --rate $(RATE) --rounds $(ROUNDS) --disk $(DISK) --only '$(ONLY)'

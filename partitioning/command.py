@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
@@ -202,6 +202,36 @@ def running(
             yield
         finally:
             _end(process)
+
+
+def start_apart(
+    argv: Sequence[str], *, stdin: bytes, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start a command that goes on when this process ends, in a session of its own; what it prints is lost.
+
+    It gets ``stdin``, of any size, and ``environment`` as it is. Whoever starts it has to wait for it, or its
+    entry stays in the table of processes for as long as this one lives. Raises CommandError.
+    """
+    log.info("starting: %s", _shown(argv))
+    try:
+        with os.fdopen(os.memfd_create("stdin"), "w+b") as given:
+            given.write(stdin)
+            given.seek(0)
+            return subprocess.Popen(
+                argv,
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=dict(environment),
+                cwd="/",
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise CommandError(
+            f"The command {argv[0]} could not be started.",
+            detail=f"{os.strerror(error.errno or 0)}: {_shown(argv)}",
+            hint="See whether this system is short of memory or of processes, then try again.",
+        ) from None
 
 
 def _shown(argv: Sequence[str]) -> str:

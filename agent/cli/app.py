@@ -25,6 +25,7 @@ app.command("plan")(commands.plan)
 app.command("deploy")(commands.deploy)
 app.command("status")(commands.status)
 app.command("cancel")(commands.cancel)
+app.command("serve")(commands.serve)
 app.command("boot")(commands.boot)
 _COMMANDS = {command.name for command in app.registered_commands}
 

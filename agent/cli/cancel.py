@@ -1,11 +1,9 @@
 """``byoi-agent cancel``: stops the deployment that is running."""
 
-import contextlib
-import os
-import signal
 import sys
 
 from agent import run_lock
+from agent.cancellation import PATIENCE, not_stopped, tell_to_end
 from agent.errors import Refused
 from agent.exit_codes import ExitCode
 from agent.fetch.redaction import printable
@@ -13,40 +11,15 @@ from agent.run_directory import RunDirectory, run_directory
 from agent.status import State
 from agent.status_now import status_now
 
-_PATIENCE = 60.0
-
 
 def cancel() -> int:
     """Stop the deployment that is running, and say what state the disk is in."""
     where = run_directory()
-    pid = run_lock.owner(where.lock)
-    if pid is None:
-        raise _nobody(where, held=run_lock.is_held(where.lock))
-    with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
-        os.kill(pid, signal.SIGTERM)
-        os.kill(pid, signal.SIGCONT)  # one that was suspended (Ctrl-Z) hears nothing
-    if not run_lock.wait_until_free(where.lock, _PATIENCE):
-        raise Refused(
-            "The deployment has not ended yet.",
-            detail=f"Process {pid} was told to end, and is still there after {_PATIENCE:.0f} s.",
-            hint=f"It may be waiting for the disk. Look at: byoi-agent status. End it: kill -9 {pid}",
-        )
+    pid = tell_to_end(where)
+    if not run_lock.wait_until_free(where.lock, PATIENCE):
+        raise not_stopped(pid, PATIENCE)
     sys.stdout.write(printable(_outcome(where)) + "\n")
     return ExitCode.DONE
-
-
-def _nobody(where: RunDirectory, *, held: bool) -> Refused:
-    if held:
-        return Refused(
-            "The deployment can not be stopped now.",
-            detail="It has only just begun or is about to end: which process it is can not be told.",
-            hint="Try again in a moment.",
-        )
-    return Refused(
-        "No deployment is running.",
-        detail=f"No process works in {where.path}, so there is nothing to stop.",
-        hint="See how the last one ended with: byoi-agent status",
-    )
 
 
 def _outcome(where: RunDirectory) -> str:

@@ -72,11 +72,14 @@ def deploy(
     config: ConfigOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Erase the disk without asking.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Events as JSON, one a line.")] = False,
+    reboot_delay: Annotated[
+        float, typer.Option("--reboot-delay", metavar="SECONDS", min=0, max=3600, hidden=True)
+    ] = 0.0,
 ) -> int:
     """Erase the disk, write the image onto it and make it boot."""
     from agent.cli.deploy import deploy
 
-    return deploy(request_file, flags, config=config, yes=yes, json=json)
+    return deploy(request_file, flags, config=config, yes=yes, json=json, reboot_delay=reboot_delay)
 
 
 def status(
@@ -119,3 +122,72 @@ def boot(
     from agent.cli.boot import boot
 
     return boot(config=config, command_line=command_line)
+
+
+def serve(
+    *,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to listen.")
+    ] = "127.0.0.1:8080",
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            "--credentials",
+            metavar="FILE",
+            help="The keys that calls are signed with (/etc/byoi-agent/credentials.toml, where it exists)."
+            " Without any, only loopback addresses are listened on.",
+            show_default=False,
+        ),
+    ] = None,
+    service_name: Annotated[
+        str | None,
+        typer.Option(
+            "--service-name",
+            metavar="NAME",
+            help="The one name that calls may give this server.",
+            show_default=False,
+        ),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            "--base-url",
+            metavar="URL",
+            help="What clients call this server by, where a proxy passes their calls on.",
+            show_default=False,
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-certificate",
+            metavar="FILE",
+            help="Speak https, with this certificate and its chain (PEM).",
+            show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-key", metavar="FILE", help="Its key, where that is in another file.", show_default=False
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> int:
+    """Serve the three calls of the API, and a page to watch the deployment on, until a signal comes.
+
+    A deployment that a call has started goes on when this ends.
+    """
+    from agent.cli.serve import ServeFlags, serve
+
+    return serve(
+        ServeFlags(
+            address=listen,
+            credentials=credentials,
+            service_name=service_name,
+            base_url=base_url,
+            certificate=tls_certificate,
+            key=tls_key,
+            config=config,
+        )
+    )

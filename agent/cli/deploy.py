@@ -13,9 +13,18 @@ from agent.run_directory import run_directory
 
 
 def deploy(
-    request_file: str | None, flags: RequestFlags, *, config: Path | None, yes: bool, json: bool
+    request_file: str | None,
+    flags: RequestFlags,
+    *,
+    config: Path | None,
+    yes: bool,
+    json: bool,
+    reboot_delay: float,
 ) -> int:
-    """Erase the disk, write the image onto it and make it boot."""
+    """Erase the disk, write the image onto it and make it boot.
+
+    Where the server is to reboot, it does so ``reboot_delay`` seconds after the end.
+    """
     request = read_request(request_file, flags)
     asks = _asks(yes=yes, from_stdin=request_file == "-")
     return run_deployment(
@@ -24,6 +33,7 @@ def deploy(
         where=run_directory(),
         listeners=listeners_for(json=json),
         confirm=(lambda plan: confirm(request, plan)) if asks else None,
+        reboot_delay=reboot_delay,
     )
 
 

@@ -12,8 +12,8 @@ from agent.cli.output import write_json, write_lines
 from agent.errors import Refused, RequestError
 from agent.exit_codes import ExitCode
 from agent.reporting.patient_stream import PatientStream
-from agent.reporting.plain import disk_lines, progress_words
 from agent.reporting.replay import events_between
+from agent.reporting.status_lines import status_lines
 from agent.run_directory import RunDirectory, run_directory
 from agent.status import State, Status
 from agent.status_now import status_now
@@ -116,18 +116,4 @@ def _show(current: Status, *, json: bool, full: bool) -> None:
     if json:
         write_json(current.full() if full else current.summary())
         return
-    told = "" if current.message == current.status else f": {current.message}"
-    words = [f"{current.servername}: {current.status}{told}"]
-    when = f"started {current.started_at}"
-    if current.finished_at:
-        when += f", finished {current.finished_at}"
-    words.append(f"  {current.description or 'Deployment'}, {when}")
-    if current.progress is not None:
-        words.append(f"  {progress_words(current.progress)}")
-    if current.detail:
-        words.append(f"  {current.detail}")
-    words += disk_lines(current)
-    words += [f"  Warning: {warning}" for warning in current.warnings]
-    if current.hint:
-        words.append(f"  What to do: {current.hint}")
-    write_lines(words)
+    write_lines(status_lines(current))

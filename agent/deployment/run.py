@@ -12,6 +12,7 @@ from agent import run_lock
 from agent.deployment.context import Context
 from agent.deployment.deploy import Confirm, choose, deploy, inspect
 from agent.deployment.failure import explain
+from agent.deployment.later_reboot import reboot_later
 from agent.deployment.outline import Outline
 from agent.deployment.plan import DeploymentPlan
 from agent.deployment.stage import stage
@@ -52,10 +53,12 @@ def run_deployment(
     listeners: Sequence[Listener],
     confirm: Confirm | None,
     before_reboot: Callable[[], None] | None = None,
+    reboot_delay: float = 0.0,
 ) -> ExitCode:
     """Carry out the deployment and report it, also when it can not even begin.
 
-    ``before_reboot`` is called where it is done and the server is to reboot.
+    ``before_reboot`` is called where it is done and the server is to reboot, which happens ``reboot_delay``
+    seconds after that; see ``reboot_later`` for what stops it in that time.
     """
     context = Context(
         request=request, group_config=group_config, reporter=Reporter(first_status(request), listeners)
@@ -67,8 +70,15 @@ def run_deployment(
         if code is ExitCode.DONE and request.options.reboot:
             if before_reboot is not None:
                 before_reboot()
-            _reboot()
+            _reboot_after(reboot_delay, where, context.reporter.status)
     return code
+
+
+def _reboot_after(seconds: float, where: RunDirectory, ended: Status) -> None:
+    if seconds:
+        reboot_later(where, ended, seconds, _reboot)
+    else:
+        _reboot()
 
 
 def _alone(context: Context, where: RunDirectory, confirm: Confirm | None) -> None:

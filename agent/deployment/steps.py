@@ -1,5 +1,6 @@
 """The steps by name, what each says while it runs, and the documented message when it fails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,29 +40,44 @@ class StepWords:
 def words(step: Step, request: Request) -> StepWords:
     """Give the words for ``step``."""
     can_not_write = messages.can_not_write(request.type)
+    failure = {
+        Step.WRITE: can_not_write,
+        Step.FLUSH: can_not_write,
+        Step.COMPARE: can_not_write,
+        Step.GPT: messages.CAN_NOT_MOVE_GPT,
+        Step.ESP: messages.NOT_MADE_BOOTABLE,
+        Step.CONFIGDRIVE: messages.NO_CONFIGDRIVE,
+        Step.ACTIVATE: can_not_write,
+    }
+    return StepWords(_titles(with_configdrive=request.wants_configdrive)[step], failure.get(step))
+
+
+def titles(names: Sequence[str]) -> dict[str, str]:
+    """Give the titles of the steps of one deployment by their names; a name that is not known is its own."""
+    known = {str(step): title for step, title in _titles(with_configdrive=Step.CONFIGDRIVE in names).items()}
+    return {name: known.get(name, name) for name in names}
+
+
+def _titles(*, with_configdrive: bool) -> dict[Step, str]:
+    drive = " and the ConfigDrive" if with_configdrive else ""
     return {
-        Step.DISK: StepWords("Choosing the disk"),
-        Step.FETCH: StepWords("Downloading the image"),
-        Step.INSPECT: StepWords("Inspecting the image"),
-        Step.RELEASE: StepWords("Releasing the disk"),
-        Step.WIPE: StepWords("Erasing the disk"),
-        Step.WRITE: StepWords("Writing the image", can_not_write),
-        Step.FLUSH: StepWords("Flushing the disk's cache", can_not_write),
-        Step.COMPARE: StepWords("Reading the image back", can_not_write),
-        Step.LOOK: StepWords("Inspecting what was written"),
-        Step.GPT: StepWords("Fitting the partition table to the disk", messages.CAN_NOT_MOVE_GPT),
-        Step.ESP: StepWords("Adding what the firmware boots from", messages.NOT_MADE_BOOTABLE),
-        Step.CONFIGDRIVE: StepWords("Writing the ConfigDrive", messages.NO_CONFIGDRIVE),
-        Step.VERIFY: StepWords(_read_back_title(request)),
-        Step.ACTIVATE: StepWords("Making the disk bootable", can_not_write),
-        Step.RIVALS: StepWords("Erasing what other disks would boot instead"),
-        Step.ENTRY: StepWords("Making the firmware's boot entry"),
-    }[step]
-
-
-def _read_back_title(request: Request) -> str:
-    drive = " and the ConfigDrive" if request.wants_configdrive else ""
-    return f"Reading the partition table{drive} back"
+        Step.DISK: "Choosing the disk",
+        Step.FETCH: "Downloading the image",
+        Step.INSPECT: "Inspecting the image",
+        Step.RELEASE: "Releasing the disk",
+        Step.WIPE: "Erasing the disk",
+        Step.WRITE: "Writing the image",
+        Step.FLUSH: "Flushing the disk's cache",
+        Step.COMPARE: "Reading the image back",
+        Step.LOOK: "Inspecting what was written",
+        Step.GPT: "Fitting the partition table to the disk",
+        Step.ESP: "Adding what the firmware boots from",
+        Step.CONFIGDRIVE: "Writing the ConfigDrive",
+        Step.VERIFY: f"Reading the partition table{drive} back",
+        Step.ACTIVATE: "Making the disk bootable",
+        Step.RIVALS: "Erasing what other disks would boot instead",
+        Step.ENTRY: "Making the firmware's boot entry",
+    }
 
 
 def steps_of(request: Request) -> tuple[Step, ...]:

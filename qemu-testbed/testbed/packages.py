@@ -14,6 +14,7 @@ HOST_PACKAGES = (
     "binutils",
     "btrfs-progs",
     "bzip2",
+    "chromium",
     "cpio",
     "curl",
     "dosfstools",

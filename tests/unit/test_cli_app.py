@@ -21,7 +21,7 @@ from tests.unit.test_request_common import BASE, SECRET
 
 __all__ = ["command"]
 
-COMMANDS = ["disks", "plan", "deploy", "status", "cancel"]
+COMMANDS = ["disks", "plan", "deploy", "status", "cancel", "serve"]
 DOCUMENTED_FLAGS = [
     "--url",
     "--type",

@@ -4,6 +4,7 @@ import errno
 import json
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from agent.reporting import events, status_file
 from agent.status import DiskState, Status
 from partitioning.errors import DiskWriteError, ExplainedError
 from partitioning.held_head import HeldHead
-from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.misbehaving_server import MisbehavingServer, Serve, wait_until
 from tests.small_images import qcow2
 from tests.unit.test_cli_common import CommandLine, Said, command
 from tests.unit.test_images_common import MIB, file_of, tiny_image
@@ -115,6 +116,29 @@ def test_the_reboot(
 ) -> None:
     assert command(*words, *flags).code == 0
     assert reboots == expected
+
+
+@pytest.mark.usefixtures("rebooting")
+def test_a_reboot_that_is_put_off(command: CommandLine, words: list[str], reboots: list[str]) -> None:
+    assert command(*words, "--reboot", "--reboot-delay", "0.1").code == 0
+    assert reboots == ["reboot"]
+
+
+@pytest.mark.usefixtures("rebooting")
+def test_a_reboot_that_is_put_off_can_be_stopped(
+    command: CommandLine, words: list[str], reboots: list[str]
+) -> None:
+    def erase() -> None:
+        wait_until(lambda: status_file.read(command.where.status) is not None)
+        wait_until(lambda: '"status": "done"' in command.where.status.read_text())
+        wait_until(lambda: not run_lock.is_held(command.where.lock))
+        command.where.status.unlink()
+
+    eraser = threading.Thread(target=erase)
+    eraser.start()
+    assert command(*words, "--reboot", "--reboot-delay", "60").code == 0
+    eraser.join()
+    assert reboots == []
 
 
 def test_no_reboot_for_a_disk_that_is_a_file(

@@ -278,7 +278,7 @@ def test_nothing_in_a_status_moves_the_cursor(command: CommandLine) -> None:
 
 
 def test_a_deployment_that_does_not_end(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancel, "_PATIENCE", 0.1)
+    monkeypatch.setattr(cancel, "PATIENCE", 0.1)
     with deployment(command.where.lock, "stubborn") as process:
         said = command("cancel")
         assert process.poll() is None

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import signal
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import pytest
 
@@ -38,6 +39,7 @@ from agent.images.errors import (
     NoUsableTable,
     UnsafeImage,
 )
+from agent.serve.refusal import CallRefused
 from configdrive.errors import ConfigDriveError
 from partitioning import errors as disks
 from partitioning.command import CommandError, CommandFailed, CommandMissing, CommandTimedOut
@@ -84,6 +86,7 @@ ERRORS: list[ExplainedError] = [
     ReadAgain(512),
     Interrupted(signal.SIGINT, "SIGINT"),
     Interrupted(signal.SIGTERM, "SIGTERM"),
+    CallRefused(HTTPStatus.FORBIDDEN, "FORBIDDEN", "m", **TEXTS),
 ]
 WANTED = request(
     type="qcow2",
