@@ -4,23 +4,17 @@ Whoever can change what is in it, or can put another one in its place, can do al
 nobody else may be able to write to it or to any directory that leads to it.
 """
 
-import fcntl
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from single_file.contents import Unusable, in_use, is_whole
+
 VARIABLE = "BYOI_AGENT_UNPACK_DIR"
 """Names another directory, as the only one to try."""
 
-CONTENTS = ".contents"
-"""The name of the list of all files, with their sizes in bytes: ``SIZE PATH``. It is written last."""
-
 Archives = Callable[[], list[bytes]]
-
-
-class Unusable(Exception):
-    """A directory can not be used; its text says why."""
 
 
 class Refused(Exception):
@@ -114,33 +108,3 @@ def _in_place(base: Path, name: str, archives: Archives) -> Path:
     from single_file.unpack import unpack  # not needed at most starts
 
     return unpack(base, name, archives())
-
-
-def in_use(directory: Path) -> bool:
-    """Mark the directory as in use until this process ends; False where it is not there, or being removed."""
-    try:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    return lock(handle, fcntl.LOCK_SH)
-
-
-def lock(handle: int, kind: int) -> bool:
-    """Lock an open directory without waiting; False where somebody else has it."""
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks; nothing is removed there
-        return kind == fcntl.LOCK_SH
-    return True
-
-
-def is_whole(directory: Path) -> bool:
-    """Tell whether all files are there, each as long as it was. A power cut, or a clean-up, may take some."""
-    try:
-        lines = (directory / CONTENTS).read_text().splitlines()
-        sizes = (line.split(" ", 1) for line in lines)
-        return bool(lines) and all((directory / path).lstat().st_size == int(size) for size, path in sizes)
-    except (OSError, ValueError):
-        return False

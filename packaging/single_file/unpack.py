@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from single_file.place import CONTENTS, Unusable, in_use, is_whole, lock
+from single_file.contents import LIST, Unusable, in_use, is_whole, lock
 
 _UNFINISHED = ".unpacking-"
 _NAME = re.compile(r"([0-9a-f]{16})-3\.\d+")
@@ -48,7 +48,7 @@ def _taken(unfinished: Path) -> bool:
 def _fill(target: Path, archives: list[bytes]) -> None:
     sizes = [line for archive in archives for line in _extract(archive, target)]
     # After a power cut, the list may be there and a file not: so every start compares them.
-    (target / CONTENTS).write_text("".join(f"{line}\n" for line in sizes))
+    (target / LIST).write_text("".join(f"{line}\n" for line in sizes))
 
 
 def _extract(archive: bytes, target: Path) -> list[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from single_file import place
-from single_file.place import CONTENTS, Refused, Unusable, is_whole, places, private, unpacked
+from single_file.contents import LIST, Unusable, is_whole
+from single_file.place import Refused, places, private, unpacked
 from single_file.start import require_glibc, require_python
 
 NAME = "0123456789abcdef-3.11"
@@ -114,7 +115,7 @@ def test_the_next_place_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("listed", ["3 file\n", "3 file\n0 other\n", "4 file\n", "x file\n", "3\n", ""])
 def test_whether_it_is_whole(tmp_path: Path, listed: str) -> None:
     (tmp_path / "file").write_text("abc")
-    (tmp_path / CONTENTS).write_text(listed)
+    (tmp_path / LIST).write_text(listed)
     assert is_whole(tmp_path) == (listed == "3 file\n")
 
 
