@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTBED := PYTHONPATH=qemu-testbed $(BIN)/python -m testbed
 BENCHMARKS := PYTHONPATH=qemu-testbed $(BIN)/python -m benchmarks
+DISTRIBUTION := PYTHONPATH=packaging:qemu-testbed $(BIN)/python -m distribution
 FIRMWARE ?= legacy
 MINUTES ?= 30
 READERS ?= qcow2 vmdk ova packed
@@ -26,7 +27,7 @@ PARAMETERS ?=
 SOURCES := agent configdrive partitioning packaging/distribution packaging/single_file qemu-testbed/testbed tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long dist demo rescue-vm rescue docs
+.PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long dist dist-sums demo rescue-vm rescue docs
 .PHONY: page-screenshot
 .PHONY: bench bench-growth bench-document boot-matrix fuzz clean
 
@@ -69,7 +70,10 @@ test-vm: setup ## tests in virtual servers, legacy and UEFI
 	BYOI_CPUS=1 $(BIN)/pytest -v -n 2 --dist loadscope --no-loadscope-reorder --durations=15 -m 'not long' tests/vm
 
 dist: setup ## build the single file and the Debian package into dist/, with their sums
-	@PYTHONPATH=packaging:qemu-testbed $(BIN)/python -m distribution
+	@$(DISTRIBUTION)
+
+dist-sums: setup ## after a change of constraints.txt: note the sums of the wheels that dist bundles
+	@$(DISTRIBUTION) --sums
 
 demo: setup ## the main job from download to first login, in QEMU, legacy and UEFI
 	@$(TESTBED) demo

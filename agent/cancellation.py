@@ -35,13 +35,28 @@ def not_stopped(pid: int, seconds: float) -> Refused:
     )
 
 
+def not_now() -> Refused:
+    """Explain that one is running, and that it can not be told which process that is."""
+    return Refused(
+        "The deployment can not be stopped now.",
+        detail="It has only just begun or is about to end, or the server is rebooting.",
+        hint="Try again in a moment.",
+    )
+
+
+def stop_pending_reboot(where: RunDirectory) -> bool:
+    """Stop the reboot that a deployment which is done has put off; tell whether there was one."""
+    pid = run_lock.owner(where.pending_reboot)
+    if pid is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    return run_lock.wait_until_free(where.pending_reboot, PATIENCE)
+
+
 def _nobody(where: RunDirectory, *, held: bool) -> Refused:
     if held:
-        return Refused(
-            "The deployment can not be stopped now.",
-            detail="It has only just begun or is about to end: which process it is can not be told.",
-            hint="Try again in a moment.",
-        )
+        return not_now()
     return Refused(
         "No deployment is running.",
         detail=f"No process works in {where.path}, so there is nothing to stop.",

@@ -26,6 +26,11 @@ class RunDirectory:
         return self.path / "lock"
 
     @property
+    def pending_reboot(self) -> Path:
+        """Held by the deployment that is done and will reboot the server; holds its process id."""
+        return self.path / "pending-reboot"
+
+    @property
     def log(self) -> Path:
         """What the last deployment did, command by command."""
         return self.path / "log"

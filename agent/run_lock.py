@@ -3,9 +3,11 @@
 import contextlib
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import AlreadyRunning
@@ -16,17 +18,32 @@ _POLL = 0.05
 _LOCKS = Path("/proc/locks")
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The lock while this process has it."""
+
+    fd: int
+
+    def outlive(self, seconds: float) -> None:
+        """Let nobody have it for so many seconds, or until the system ends, although this process does."""
+        if os.fork() == 0:
+            _keep(self.fd, seconds)
+
+
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold the lock at ``path``; AlreadyRunning when another process does. Raises Refused, too."""
+def hold(path: Path, *, signed: bool = True) -> Iterator[Held]:
+    """Hold the lock at ``path``; AlreadyRunning when another process does. Raises Refused, too.
+
+    One that is not ``signed`` tells nobody which process has it, so none is told to end.
+    """
     fd = _opened(path)
     try:
         # Someone who only looks at the lock holds it for a moment, too.
         if not _until(lambda: _try(fd, fcntl.LOCK_EX), _PATIENCE):
             raise _already_running(path)
         try:
-            _sign(fd, path)
-            yield
+            _sign(fd, path, str(os.getpid()) if signed else "")
+            yield Held(fd)
         finally:
             # Whoever holds it next must not be taken for this process.
             with contextlib.suppress(OSError):
@@ -42,10 +59,26 @@ def _opened(path: Path) -> int:
         raise unusable(path, error) from None
 
 
-def _sign(fd: int, path: Path) -> None:
+def _keep(fd: int, seconds: float) -> None:
+    """Sleep with the lock, in a process that has nothing else of the one it comes from; never returns."""
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.chdir("/")
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):
+            os.dup2(nothing, standard)
+        os.closerange(3, fd)
+        os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
+        time.sleep(seconds)
+    finally:
+        os._exit(0)
+
+
+def _sign(fd: int, path: Path, name: str) -> None:
     try:
         os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        os.pwrite(fd, name.encode(), 0)
     except OSError as error:
         raise unusable(path, error) from None
 

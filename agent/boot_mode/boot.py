@@ -106,9 +106,10 @@ def _begun(
 def _request(parameters: BootParameters, reporter: Reporter) -> Request | None:
     for fault in parameters.faults:
         reporter.warn(f"On the kernel's command line: {fault}")
-    if parameters.prepares_only:
+    parameters.require_usable()
+    url = parameters.request_url
+    if url is None:
         return None
-    url = parameters.required_request_url()
     reporter.note(f"Asking for the request: {public_url(url)}")
     request = parse(take_request(url, parameters.token, reporter.note))
     options = request.options

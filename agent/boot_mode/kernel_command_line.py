@@ -1,5 +1,6 @@
 """Boot mode's parameters on the kernel's command line: byoi.request=URL and its like."""
 
+import difflib
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from agent.request import ssh_keys
 
 _PREFIX = "byoi."
 _URLS = ("request", "status", "config")
+_DECIDING = ("request", "config")
 _KNOWN = (*_URLS, "token", "service", "ssh-key")
 
 
@@ -22,39 +24,46 @@ class BootParameters:
     status_url: str | None
     """None, too, where what is given is no URL."""
     config_url: str | None
-    """Where the file that pins disk groups is; None, too, where what is given is no URL."""
+    """Where the file that pins disk groups is."""
     token: str | None
     """Sent to these URLs as ``Authorization: Bearer``."""
     service: str | None
     """The server's name in the status, where the request gives none."""
     faults: tuple[str, ...]
     """What does nothing on the command line though it was meant to, a sentence each."""
+    hindrances: tuple[str, ...]
+    """What decides about a disk or a request, and can not be used."""
 
     @property
     def prepares_only(self) -> bool:
         """Whether a person will deploy by hand, with the disk group file that is taken before."""
         return self.request_url is None and self.config_url is not None
 
-    def required_request_url(self) -> str:
-        """Give the URL of the request. Raises RequestError where there is none."""
-        if self.request_url is None:
+    def require_usable(self) -> None:
+        """Raise RequestError where something that decides about a disk can not be used."""
+        if self.hindrances:
+            raise _wrong(" ".join(self.hindrances))
+        if self.request_url is None and self.config_url is None:
             raise _wrong("byoi.request is not on it, so there is no request to take.")
-        if not _is_url(self.request_url):
-            raise _wrong("byoi.request is not an http or https URL.")
-        return self.request_url
 
 
 def parse_boot_parameters(text: str) -> BootParameters:
     """Take the parameters from the text of /proc/cmdline; of two with one name the last counts."""
-    words = [(name, value) for name, value in _words(text) if value]
-    faults = [f"{_PREFIX}{name} is not known." for name in dict(words) if name not in _KNOWN]
-    faults += [fault for name, value in words if name == "ssh-key" for fault in _key_faults(value)]
-    given, unknown = _with_identity(dict(words))
-    faults += unknown
-    for name, then in (("status", "no status is posted"), ("config", "no disk group file is taken")):
-        if name in given and not _is_url(given[name]):
-            faults.append(f"{_PREFIX}{name} is not an http or https URL, so {then}.")
-            del given[name]
+    words = list(_words(text))
+    faults = [fault for name, value in words if name == "ssh-key" for fault in _key_faults(value)]
+    given: dict[str, str] = {}
+    hindrances = []
+    for name, value in dict(words).items():
+        if name in _URLS:
+            value, fault = _url(name, value)
+        else:
+            fault = _fault(name, value)
+        if not fault:
+            given[name] = value
+        elif _decides(name):
+            hindrances.append(fault)
+        else:
+            faults.append(f"{fault[:-1]}, so no status is posted." if name == "status" else fault)
     return BootParameters(
         request_url=given.get("request"),
         status_url=given.get("status"),
@@ -62,7 +71,27 @@ def parse_boot_parameters(text: str) -> BootParameters:
         token=given.get("token"),
         service=given.get("service"),
         faults=tuple(faults),
+        hindrances=tuple(hindrances),
     )
+
+
+def _url(name: str, value: str) -> tuple[str, str]:
+    """Give the URL with what tells this server from others filled in, and what is wrong with it."""
+    url, unknown = filled(value)
+    if unknown:
+        return url, f"{_PREFIX}{name}: this server's firmware does not tell its {unknown[0]}."
+    return url, "" if _is_url(url) else f"{_PREFIX}{name} is not an http or https URL."
+
+
+def _fault(name: str, value: str) -> str:
+    if name not in _KNOWN:
+        return f"{_PREFIX}{name} is not known."
+    return "" if value else f"{_PREFIX}{name} is empty."
+
+
+def _decides(name: str) -> bool:
+    """Tell whether a deployment without it could be another one, or go to another disk. So could a slip."""
+    return bool(difflib.get_close_matches(name, _DECIDING, cutoff=0.7))
 
 
 def _words(text: str) -> Iterator[tuple[str, str]]:
@@ -81,15 +110,6 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
         name, _, value = word.partition("=")
         if name.startswith(_PREFIX):
             yield name.removeprefix(_PREFIX), value
-
-
-def _with_identity(given: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Fill in what tells this server from others, and say what of it can not be told."""
-    faults = []
-    for name in (name for name in _URLS if name in given):
-        given[name], unknown = filled(given[name])
-        faults += [f"{_PREFIX}{name}: this server's firmware does not tell its {what}." for what in unknown]
-    return given, faults
 
 
 def _key_faults(value: str) -> list[str]:

@@ -7,7 +7,15 @@ from urllib.parse import quote
 _FIRMWARE = Path("/sys/class/dmi/id")
 _FILES = {"serial": "product_serial", "uuid": "product_uuid"}
 _PLACEHOLDER = re.compile("{(" + "|".join(_FILES) + ")}")
-_SAYS_NOTHING = ("", "0", "default string", "none", "not specified", "system serial number")
+# What vendors leave there on all of their boards, in lower case. Two servers of one name could be mixed up.
+_SAYS_NOTHING = re.compile(
+    r"[\W_0fx]*"
+    r"|(chassis|system|product)?[ -]?(serial|serialnumb|serial number|uuid)"
+    r"|0?123456789[0-9a-f]*|(.)\2*"
+    r"|default.*|empty|invalid|n/?a|none|not .*|null|o\.?e\.?m\.?|to be filled.*|unknown|unspecified"
+    r"|0[03]0[02]0[02][03]0-0[04]00-0[05]00-0006-000700080009"
+    r"|12345678-1234-5678-90ab-cddeefaabbcc"
+)
 
 
 def filled(text: str, firmware: Path = _FIRMWARE) -> tuple[str, list[str]]:
@@ -32,5 +40,4 @@ def _said(path: Path) -> str | None:
         value = path.read_text(errors="replace").strip()
     except OSError:  # not there, or for root only
         return None
-    vague = value.lower() in _SAYS_NOTHING or value.lower().startswith("to be filled")
-    return None if vague else value
+    return None if _SAYS_NOTHING.fullmatch(value.lower()) else value

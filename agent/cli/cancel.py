@@ -3,7 +3,7 @@
 import sys
 
 from agent import run_lock
-from agent.cancellation import PATIENCE, not_stopped, tell_to_end
+from agent.cancellation import PATIENCE, not_stopped, stop_pending_reboot, tell_to_end
 from agent.errors import Refused
 from agent.exit_codes import ExitCode
 from agent.fetch.redaction import printable
@@ -15,7 +15,13 @@ from agent.status_now import status_now
 def cancel() -> int:
     """Stop the deployment that is running, and say what state the disk is in."""
     where = run_directory()
-    pid = tell_to_end(where)
+    try:
+        pid = tell_to_end(where)
+    except Refused:
+        if not stop_pending_reboot(where):
+            raise
+        sys.stdout.write("The reboot that was to come was stopped. The deployment is done.\n")
+        return ExitCode.DONE
     if not run_lock.wait_until_free(where.lock, PATIENCE):
         raise not_stopped(pid, PATIENCE)
     sys.stdout.write(printable(_outcome(where)) + "\n")

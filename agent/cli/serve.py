@@ -42,6 +42,12 @@ def serve(flags: ServeFlags) -> int:
             "--listen: without credentials only a loopback address, such as 127.0.0.1:8080, is listened on.",
             "Everybody who reaches the server could erase its disk. Give the keys with --credentials FILE.",
         )
+    if credentials is None and flags.base_url is not None:
+        raise _wrong(
+            "--base-url: it is for a proxy, and there are no credentials.",
+            "Everybody whose calls the proxy passes on could erase this server's disk. Give the keys with"
+            " --credentials FILE.",
+        )
     read_group_config(flags.config)  # what is wrong with it is said now, and not to the first who calls
     where = run_directory()
     served = Served(
@@ -59,9 +65,13 @@ def serve(flags: ServeFlags) -> int:
 
 
 def _credentials(path: Path | None) -> Credentials | None:
-    if path is None and not DEFAULT_CREDENTIALS.exists():
-        return None
-    return read_credentials(path or DEFAULT_CREDENTIALS)
+    if path is not None:
+        return read_credentials(path)
+    try:
+        is_there = DEFAULT_CREDENTIALS.exists()
+    except PermissionError:
+        is_there = True  # who can not look has to be told that there may be some
+    return read_credentials(DEFAULT_CREDENTIALS) if is_there else None
 
 
 def _base_url(text: str | None) -> str | None:

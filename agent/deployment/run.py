@@ -21,6 +21,7 @@ from agent.exit_codes import ExitCode
 from agent.fetch.redaction import printable
 from agent.interrupts import interruptible, undisturbed
 from agent.reboot import reboot
+from agent.reporting import status_file
 from agent.reporting.patient_stream import PatientStream
 from agent.reporting.reporter import Listener, Reporter
 from agent.reporting.status_file import StatusFile
@@ -75,10 +76,9 @@ def run_deployment(
 
 
 def _reboot_after(seconds: float, where: RunDirectory, ended: Status) -> None:
-    if seconds:
-        reboot_later(where, ended, seconds, _reboot)
-    else:
-        _reboot()
+    if not reboot_later(where, ended, seconds, lambda: _reboot(where, ended)):
+        with contextlib.suppress(OSError):
+            PatientStream(sys.stderr).write("The server is not rebooted: that was stopped, or overtaken.\n")
 
 
 def _alone(context: Context, where: RunDirectory, confirm: Confirm | None) -> None:
@@ -88,13 +88,19 @@ def _alone(context: Context, where: RunDirectory, confirm: Confirm | None) -> No
         _outcome(context, lambda: deploy(context, confirm))
 
 
-def _reboot() -> None:
+def _reboot(where: RunDirectory, ended: Status) -> bool:
+    """Reboot; tell whether the system goes down. That the deployment is done was reported in any case."""
     try:
         reboot()
     except ExplainedError as error:
-        # The deployment is done and has been reported as that; the rest is up to the operator.
+        words = printable(f"{error} {error.hint}")
+        # Nobody may read what a deployment that was started by a call writes, but its status is asked for.
         with contextlib.suppress(OSError):
-            PatientStream(sys.stderr).write(f"{printable(f'{error} {error.hint}')}\n")
+            status_file.write(where.status, ended.model_copy(update={"warnings": (*ended.warnings, words)}))
+        with contextlib.suppress(OSError):
+            PatientStream(sys.stderr).write(f"{words}\n")
+        return False
+    return True
 
 
 def run_planning(

@@ -20,6 +20,7 @@ from agent.serve.page import Page
 from agent.serve.page_access import PageAccess
 from agent.serve.refusal import CallRefused
 from agent.serve.signed_calls import SignedCalls
+from agent.serve.steady_clock import SteadyClock
 from agent.serve.threads import Threads
 from agent.serve.watcher import Watcher
 from agent.version import VERSION
@@ -60,8 +61,10 @@ def application(served: Served, threads: Threads, watcher: Watcher) -> ASGIApp:
 
 def _add_calls(app: FastAPI, served: Served, threads: Threads) -> None:
     signed = served.credentials is not None
+    clock = SteadyClock()
     calls = Calls(
-        gate=_gate(served),
+        gate=_gate(served, clock),
+        clock=clock,
         deployments=Deployments(served.command, threads),
         threads=threads,
         service_name=served.service_name,
@@ -77,10 +80,10 @@ def _add_calls(app: FastAPI, served: Served, threads: Threads) -> None:
         return json_answer(document)
 
 
-def _gate(served: Served) -> Gate:
+def _gate(served: Served, clock: SteadyClock) -> Gate:
     if served.credentials is None:
         return LocalCalls()
-    return SignedCalls(served.credentials, served.base_url)
+    return SignedCalls(served.credentials, served.base_url, clock=clock)
 
 
 def _document(app: FastAPI, *, signed: bool) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """The calls themselves: who may make them, what they are given, what they answer."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from agent.serve.answers import as_refusal, json_answer, refused
 from agent.serve.body import read_json_text, refuse_body
 from agent.serve.call import Call, call_of
 from agent.serve.deployments import Deployments
+from agent.serve.few_at_once import FewAtOnce
 from agent.serve.posted_request import posted_request
 from agent.serve.refusal import CallRefused
 from agent.serve.threads import Threads
@@ -21,6 +21,7 @@ from agent.serve.threads import Threads
 log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 253
+_MOST_BODIES = 8
 
 
 class Gate(Protocol):
@@ -42,21 +43,26 @@ class Calls:
     gate: Gate
     deployments: Deployments
     threads: Threads
+    clock: Callable[[], float]
+    """Gives seconds since 1970."""
+    bodies: FewAtOnce = field(default_factory=lambda: FewAtOnce(_MOST_BODIES))
+    """Who has sent one is known only when all of it is there."""
     service_name: str | None
     """The one name that this server answers to; None: whatever it is called."""
 
     async def server_time(self, _request: Request) -> Response:
         """Give the seconds since 1970."""
-        return json_answer(int(time.time()))
+        return json_answer(int(self.clock()))
 
     async def deploy(self, request: Request) -> Response:
         """Start a deployment."""
         call = call_of(request)
         self.gate.check_head(call)
-        text = await read_json_text(request)
-        self.gate.check_body(call, text)
-        name = self._name(request)
-        await self.deployments.start(await self.threads.run(posted_request, text, name))
+        with self.bodies.one():
+            text = await read_json_text(request)
+            self.gate.check_body(call, text)
+            posted = await self.threads.run(posted_request, text, self._name(request))
+        await self.deployments.start(posted)
         return json_answer(None)
 
     async def status(self, request: Request) -> Response:

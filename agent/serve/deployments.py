@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from agent import run_lock
-from agent.cancellation import PATIENCE, not_stopped, tell_to_end
+from agent.cancellation import PATIENCE, not_now, not_stopped, tell_to_end
 from agent.errors import AlreadyRunning, Refused
 from agent.run_directory import RunDirectory
 from agent.serve.deployment_process import DeployCommand, DeploymentProcess
+from agent.serve.few_at_once import FewAtOnce
 from agent.serve.refusal import CallRefused
 from agent.serve.threads import Threads
 from agent.status import Status
@@ -31,7 +32,7 @@ class Deployments:
         self._where: RunDirectory = command.where
         self._threads = threads
         self._change = asyncio.Lock()
-        self._waiting = 0
+        self._waiting = FewAtOnce(_MOST_WAITING)
 
     async def status(self, name: str) -> Status:
         """Give the status of the server ``name``. Raises CallRefused where there is none, and Refused."""
@@ -61,21 +62,9 @@ class Deployments:
 
     @asynccontextmanager
     async def _one_change(self) -> AsyncIterator[None]:
-        if self._waiting >= _MOST_WAITING:
-            raise CallRefused(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "TOO_MANY_CALLS",
-                "There are too many calls at once.",
-                detail="Several calls wait for an earlier one to end.",
-                hint="Try again in a moment.",
-                Retry_After="5",
-            )
-        self._waiting += 1
-        try:
+        with self._waiting.one():
             async with self._change:
                 yield
-        finally:
-            self._waiting -= 1
 
     async def _is_held(self) -> bool:
         return await self._threads.run(run_lock.is_held, self._where.lock)
@@ -104,7 +93,7 @@ class Deployments:
             if not told:
                 told = await self._threads.run(self._tell_to_end)
             if time.monotonic() > deadline:
-                error = not_stopped(told, PATIENCE)
+                error = not_stopped(told, PATIENCE) if told else not_now()
                 raise CallRefused(
                     HTTPStatus.CONFLICT, "NOT_STOPPED", error.message, detail=error.detail, hint=error.hint
                 )

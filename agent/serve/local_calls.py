@@ -15,7 +15,9 @@ class LocalCalls:
     """Lets pass what no other page can have made a browser send."""
 
     def check_head(self, call: Call) -> None:
-        """Refuse what comes from a page of another origin. Raises CallRefused."""
+        """Refuse what comes from a page of another origin, or from elsewhere. Raises CallRefused."""
+        if not call.comes_from_here:
+            raise _refused("A proxy has passed it on.", "Start the server with credentials.")
         host = call.only("host") or ""
         if not names_loopback(host):
             raise _refused(

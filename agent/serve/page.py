@@ -2,7 +2,7 @@
 
 import asyncio
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -39,6 +39,8 @@ class Page:
 
     access: PageAccess
     watcher: Watcher
+    wrong: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Wrong passwords wait for one another: nobody tries out very many."""
 
     async def show(self, request: Request) -> Response:
         """Answer with the page; a reader without scripts finds the state in it."""
@@ -81,7 +83,8 @@ class Page:
             self.access.check(call_of(request))
         except CallRefused as refusal:
             if refusal.status is HTTPStatus.UNAUTHORIZED and "authorization" in request.headers:
-                await asyncio.sleep(_WRONG_PASSWORD_PAUSE)  # nobody tries out very many
+                async with self.wrong:
+                    await asyncio.sleep(_WRONG_PASSWORD_PAUSE)
             raise
 
 

@@ -19,7 +19,8 @@ def posted_request(text: bytes, name: str) -> bytes:
     _refuse_other_name(request, name)
     options = {**document.get("options", {}), "serviceName": name}
     options["reboot"] = request.options.reboot is not False
-    return json.dumps({**document, "options": options}).encode()
+    # As it came, and not six bytes for a letter: it would be longer than a request may be.
+    return json.dumps({**document, "options": options}, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def _refuse_own_files(request: Request) -> None:

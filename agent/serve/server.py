@@ -22,7 +22,10 @@ _IDLE = 5
 _GRACE = 10
 """Seconds that calls which are under way have at the end."""
 
-_TLS_PATIENCE = 10.0
+_TLS_PATIENCE = 3.0
+"""Seconds for the handshake: until it is over, a connection is not counted, and holds a descriptor."""
+
+_LONGEST_HEAD = 16 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ def serve(served: Served, place: Place) -> None:
         access_log=False,
         proxy_headers=False,  # who is at the other end is not a matter of what it says
         server_header=False,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_GRACE,
     )

@@ -1,6 +1,5 @@
 """Who may call where there are credentials: whoever signs with one of them, now, and only once."""
 
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -23,7 +22,7 @@ class SignedCalls:
         credentials: Credentials,
         base_url: str | None,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
         seen: SeenSignatures | None = None,
     ) -> None:
         """``base_url`` is what clients call this server by; None: what each call says itself."""

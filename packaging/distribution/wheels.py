@@ -3,12 +3,13 @@
 The file name's tags and the directories in a wheel are as PEP 427 has them.
 """
 
+import hashlib
 import re
 import shutil
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,9 @@ from testbed.cache import Cache, content_key
 from testbed.command import run
 
 from distribution.targets import PLATFORMS, Python
+
+SUMS = Path(__file__).with_name("wheels.sha256")
+"""The sums of all wheels that are bundled, as sha256sum writes them."""
 
 _GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
 # What only an installer reads, and differs between the wheels of one project.
@@ -88,16 +92,50 @@ def pins(checkout: Path) -> dict[str, str]:
 def wheels(checkout: Path, python: Python, cache: Cache) -> list[Wheel]:
     """Give the wheels for one version of Python, in the order of their names.
 
-    What is not pinned in constraints.txt is an error: the same pins have to give the same bytes.
+    What is not pinned in constraints.txt, or is not the file that the list of sums has, is an error: what
+    runs as root on servers is what was looked at, and the same pins give the same bytes. Raises ValueError.
     """
+    found = downloaded(checkout, python, cache)
+    _require_pinned(found, pins(checkout))
+    require_known(found, known_sums())
+    return found
+
+
+def downloaded(checkout: Path, python: Python, cache: Cache) -> list[Wheel]:
+    """Give what pip takes for one version of Python, in the order of their names, whatever it is."""
     asked, constraints = dependencies(checkout), checkout / "constraints.txt"
     key = content_key(python.version, *PLATFORMS, *asked, constraints, Path(__file__))
     entry = cache.get_or_build(
         f"wheels-{python.version}", key, lambda target: _download(target, python, asked, constraints)
     )
-    found = [Wheel(path) for path in sorted(entry.glob("*.whl"))]
-    _require_pinned(found, pins(checkout))
-    return found
+    return [Wheel(path) for path in sorted(entry.glob("*.whl"))]
+
+
+def sums_of(found: Iterable[Wheel]) -> dict[str, str]:
+    """Give the SHA-256 of each file, by its name."""
+    return {wheel.path.name: hashlib.sha256(wheel.path.read_bytes()).hexdigest() for wheel in found}
+
+
+def require_known(found: Iterable[Wheel], known: Mapping[str, str]) -> None:
+    """Raise ValueError where a wheel is not the one that is known by its name."""
+    other = sorted(name for name, digest in sums_of(found).items() if known.get(name) != digest)
+    if other:
+        raise ValueError(
+            f"{SUMS.name} does not have these files: {', '.join(other)}. After a change of constraints.txt,"
+            " look at what is new, then: make dist-sums"
+        )
+
+
+def known_sums() -> dict[str, str]:
+    """Give the sums of the wheels that may be bundled, by file name."""
+    pairs = (line.split("  ", 1) for line in SUMS.read_text(encoding="ascii").splitlines())
+    return {name: digest for digest, name in pairs}
+
+
+def write_sums(found: Iterable[Wheel]) -> None:
+    """Take the wheels that there are for those that may be bundled."""
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(sums_of(found).items()))
+    SUMS.write_text("".join(lines), encoding="ascii")
 
 
 def _download(target: Path, python: Python, asked: list[str], constraints: Path) -> None:

@@ -1,4 +1,4 @@
-"""A directory with the unpacked contents: whether it is whole, and that nobody removes it while it is used."""
+"""A directory with the unpacked contents: whether it is whole, and that it stays while it is used."""
 
 import fcntl
 import os

@@ -114,6 +114,8 @@ def test_what_is_not_signed_starts_nothing(signed_server: Server, request_to_fil
         code = "INVALID_KEY" if what == "unsigned" else "INVALID_SIGNATURE"
         assert (answer.status_code, answer.json()["errorCode"]) == (403, code), what
     assert not (signed_server.run_directory / "status.json").exists()
+    signed_server.stop()
+    assert signed_server.said
     assert KEYS.application_secret not in "".join(signed_server.said)
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent.serve.connection import HEAD_PATIENCE
+from tests.misbehaving_server import wait_until
 from tests.serve_load import SLOW, answer_times, compare, load, ratio
 from tests.serve_process import Server, serving
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -79,6 +82,21 @@ def test_what_is_no_http_is_a_json_error(running: Server, sent: bytes) -> None:
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b'"errorCode": "BAD_REQUEST"' in answer
+
+
+def test_no_more_bodies_are_held_than_there_is_memory_for(running: Server) -> None:
+    head = (
+        f"POST /1.0{running.path()} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        "Content-Length: 1000\r\n\r\n{"
+    ).encode()
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connected(running)).sendall(head)
+        wait_until(lambda: running.call("POST", data=b"{}", headers=JSON).status_code == 429)
+        refused = running.call("POST", data=b"{}", headers=JSON)
+        assert (refused.json()["errorCode"], refused.headers["Retry-After"]) == ("TOO_MANY_CALLS", "5")
+        assert running.call("GET").status_code == 404
+    wait_until(lambda: running.call("POST", data=b"{}", headers=JSON).status_code == 400)
 
 
 @contextmanager

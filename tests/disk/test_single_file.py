@@ -181,7 +181,17 @@ def test_what_is_not_whole_is_unpacked_anew(file: Path, home: Path, damage: str)
 def signalled_while_it_unpacks(file: Path, home: Path, number: int) -> tuple[int, str]:
     """The exit code, and what was said."""
     command = [PYTHON, str(file), "--version"]
-    with subprocess.Popen(command, env=environment(home), stderr=subprocess.PIPE, text=True) as process:
+
+    def listen_to_signals() -> None:  # in the background of a shell SIGINT is ignored, and that is handed on
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command,
+        env=environment(home),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_signals,
+    ) as process:
         while process.poll() is None and not [*home.glob(".unpacking-*/agent")]:
             time.sleep(0.001)
         process.send_signal(number)

@@ -9,17 +9,47 @@ from agent.boot_mode.server_identity import filled
 @pytest.fixture
 def firmware(tmp_path: Path) -> Path:
     (tmp_path / "product_serial").write_text("CZ 123/4\n")
-    (tmp_path / "product_uuid").write_text("03000200-0400-0500-0006-000700080009\n")
+    (tmp_path / "product_uuid").write_text("4c4c4544-0042-3510-8056-b4c04f4d3232\n")
     return tmp_path
 
 
 def test_a_url_says_which_server_asks(firmware: Path) -> None:
     text, unknown = filled("http://p/{serial}/{uuid}/{serial}?a={mac}", firmware)
-    assert text == "http://p/CZ%20123%2F4/03000200-0400-0500-0006-000700080009/CZ%20123%2F4?a={mac}"
+    assert text == "http://p/CZ%20123%2F4/4c4c4544-0042-3510-8056-b4c04f4d3232/CZ%20123%2F4?a={mac}"
     assert unknown == []
 
 
-@pytest.mark.parametrize("said", ["", "\n", "To Be Filled By O.E.M.\n", "Default string", "0", None])
+VAGUE = (
+    *(
+        "",
+        "\n",
+        "To Be Filled By O.E.M.\n",
+        "Default string",
+        "0",
+        "0123456789",
+        "123456789",
+        "Not Applicable",
+    ),
+    *("Not Available", "N/A", "Unknown", "INVALID", "SystemSerialNumb", "System Serial Number", "........"),
+    *("XXXXXXXX", "None", "Serial Number", "O.E.M.", "Chassis Serial Number", "FFFFFFFF", None),
+)
+
+
+@pytest.mark.parametrize(
+    "uuid", ["03000200-0400-0500-0006-000700080009", "0" * 8 + "-0000-0000-0000-" + "0" * 12]
+)
+def test_a_uuid_that_many_boards_have_is_none(firmware: Path, uuid: str) -> None:
+    (firmware / "product_uuid").write_text(uuid)
+    assert filled("http://p/{uuid}", firmware) == ("http://p/{uuid}", ["uuid"])
+
+
+@pytest.mark.parametrize("serial", ["CZJ0123456", "7CPQ2J3", "S452392X8930291", "MXQ51906ZX", "2M2543010T"])
+def test_a_serial_number_is_one(firmware: Path, serial: str) -> None:
+    (firmware / "product_serial").write_text(serial)
+    assert filled("{serial}", firmware) == (serial, [])
+
+
+@pytest.mark.parametrize("said", VAGUE)
 def test_what_the_firmware_does_not_say_is_left(firmware: Path, said: str | None) -> None:
     serial = firmware / "product_serial"
     serial.unlink() if said is None else serial.write_text(said)
@@ -31,9 +61,8 @@ def test_it_stands_in_all_urls_and_is_missed_in_words(
 ) -> None:
     monkeypatch.setattr("agent.boot_mode.kernel_command_line.filled", lambda text: filled(text, firmware))
     (firmware / "product_uuid").unlink()
-    found = parse_boot_parameters(
-        "byoi.request=http://p/{serial} byoi.status=http://p/s/{serial} byoi.config=http://p/{uuid}"
+    found = parse_boot_parameters("byoi.request=http://p/{serial} byoi.status=http://p/{uuid}")
+    assert (found.request_url, found.status_url) == ("http://p/CZ%20123%2F4", None)
+    assert found.faults == (
+        "byoi.status: this server's firmware does not tell its uuid, so no status is posted.",
     )
-    assert found.request_url == "http://p/CZ%20123%2F4"
-    assert found.status_url == "http://p/s/CZ%20123%2F4"
-    assert found.faults == ("byoi.config: this server's firmware does not tell its uuid.",)

@@ -15,7 +15,7 @@ from agent import run_lock
 from agent.cli import deploy as command_module
 from agent.cli.listeners import listeners_for
 from agent.deployment import deploy as steps
-from agent.deployment import run, target
+from agent.deployment import later_reboot, run, target
 from agent.deployment.context import Context
 from agent.errors import ContentsDiffer, Interrupted, Refused, RequestError
 from agent.reporting import events, status_file
@@ -51,6 +51,7 @@ def words(disk: Path) -> Iterator[list[str]]:
 def reboots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     monkeypatch.setattr(run, "reboot", lambda: done.append("reboot"))
+    monkeypatch.setattr(later_reboot, "GOING_DOWN", 0.0)
     return done
 
 
@@ -116,6 +117,23 @@ def test_the_reboot(
 ) -> None:
     assert command(*words, *flags).code == 0
     assert reboots == expected
+
+
+@pytest.mark.usefixtures("rebooting")
+@pytest.mark.parametrize("delay", [(), ("--reboot-delay", "0.1")])
+def test_a_reboot_that_fails_is_told_in_the_status(
+    command: CommandLine, words: list[str], monkeypatch: pytest.MonkeyPatch, delay: tuple[str, ...]
+) -> None:
+    def fail() -> None:
+        raise Refused("It did not reboot.", detail="-", hint="Reboot it by hand.")
+
+    monkeypatch.setattr(run, "reboot", fail)
+    said = command(*words, "--reboot", *delay)
+    assert said.code == 0
+    assert said.err.endswith("It did not reboot. - Reboot it by hand.\n")
+    now = json.loads(command("status", "--json", "--full").out)
+    assert (now["status"], now["warnings"][-1]) == ("done", "It did not reboot. - Reboot it by hand.")
+    assert command(*words).code == 0, "the lock is still held"
 
 
 @pytest.mark.usefixtures("rebooting")

@@ -100,11 +100,9 @@ def test_a_connection_that_is_never_taken() -> None:
         full.listen(0)
         address = full.getsockname()
         waiting = []
-        for _ in range(4):
-            client = socket.socket()
-            client.setblocking(False)
-            client.connect_ex(address)
-            waiting.append(client)
+        with pytest.raises(TimeoutError):
+            while True:  # until one is not taken any more
+                waiting.append(socket.create_connection(address, timeout=0.3))
         with pytest.raises(FetchFailed, match="did not take the connection in time"):
             fetch(f"http://127.0.0.1:{address[1]}/image", policy=SHORT)
         for client in waiting:

@@ -1,5 +1,6 @@
 import base64
 import logging
+import socket
 import time
 import traceback
 from collections.abc import Iterator
@@ -107,7 +108,12 @@ def test_https_to_a_server_without_tls_is_final(server: MisbehavingServer) -> No
     server.on("/image", Raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     plain = server.url("/image").replace("http:", "https:")
     with MisbehavingServer() as talker:
-        talker.handle = lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # type: ignore[method-assign]
+
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)  # closed with something unread, the connection would be reset
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        talker.handle = answer  # type: ignore[method-assign]
         error = failure(Source(url=plain.replace(str(server.port), str(talker.port))))
     assert "TLS" in error.detail
     assert error.attempts == 1

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent import run_lock
+from agent.cancellation import stop_pending_reboot, tell_to_end
 from agent.deployment.later_reboot import reboot_later
+from agent.errors import AlreadyRunning, Refused
 from agent.interrupts import undisturbed
 from agent.reporting import events, status_file
 from agent.reporting.status_change import apply
@@ -27,13 +29,25 @@ def where(tmp_path: Path) -> RunDirectory:
     return found
 
 
-def rebooted(where: RunDirectory, seconds: float, meanwhile: Callable[[], None] | None = None) -> bool:
+def rebooted(
+    where: RunDirectory,
+    seconds: float,
+    meanwhile: Callable[[], None] | None = None,
+    *,
+    works: bool = False,
+) -> bool:
     """Tell whether it came to the reboot, and to that with the lock."""
     done: list[bool] = []
-    if meanwhile is not None:
-        threading.Timer(0.05, meanwhile).start()
+    timer = threading.Timer(0.05, meanwhile or (lambda: None))
+    timer.start()
+
+    def reboot() -> bool:
+        done.append(run_lock.is_held(where.lock) and run_lock.owner(where.lock) is None)
+        return works
+
     with undisturbed():
-        reboot_later(where, ENDED, seconds, lambda: done.append(run_lock.is_held(where.lock)))
+        assert reboot_later(where, ENDED, seconds, reboot) == bool(done)
+    timer.join()
     assert done in ([], [True])
     return bool(done)
 
@@ -41,6 +55,32 @@ def rebooted(where: RunDirectory, seconds: float, meanwhile: Callable[[], None] 
 def test_it_comes_when_nothing_is_in_the_way(where: RunDirectory) -> None:
     assert rebooted(where, 0.3)
     assert not run_lock.is_held(where.lock)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.1])
+def test_nothing_begins_while_the_system_goes_down(
+    where: RunDirectory, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("agent.deployment.later_reboot.GOING_DOWN", 3.0)
+    monkeypatch.setattr(run_lock, "_PATIENCE", 0.05)
+    assert rebooted(where, seconds, works=True)
+    with pytest.raises(AlreadyRunning), run_lock.hold(where.lock):
+        pass
+    with pytest.raises(Refused, match="can not be stopped now"):
+        tell_to_end(where)
+    assert run_lock.wait_until_free(where.lock, 30), "a server that does not go down is lost to deployments"
+
+
+def test_cancelling_stops_it(where: RunDirectory) -> None:
+    stopped: list[bool] = []
+
+    def stop() -> None:
+        assert run_lock._until(lambda: run_lock.owner(where.pending_reboot) is not None, 10)
+        stopped.append(stop_pending_reboot(where))
+
+    assert not stop_pending_reboot(where)
+    assert not rebooted(where, 60, stop)
+    assert stopped == [True]
 
 
 def test_an_erased_status_stops_it(where: RunDirectory) -> None:

@@ -48,6 +48,7 @@ def test_what_is_wrong_is_said_before_anything_is_served(command: CommandLine, t
         (("--listen", "8080"), 2),
         (("--base-url", "byoi.example"), 2),
         (("--base-url", "https://byoi.example/?a"), 2),
+        (("--base-url", "https://byoi.example"), 2),  # a proxy's calls come from anywhere
         (("--tls-key", gone), 2),
         (("--tls-certificate", gone), 3),
         (("--credentials", gone), 3),
@@ -70,3 +71,15 @@ def test_a_certificate_that_is_none(command: CommandLine, tmp_path: Path) -> Non
     said = command("serve", "--listen", "127.0.0.1:0", "--tls-certificate", str(path))
     assert said.code == 3
     assert "The certificate can not be used." in said.err
+
+
+def test_who_can_not_look_for_credentials_is_told(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    said = command("serve", "--listen", "127.0.0.1:0")
+    assert said.code == 3
+    assert "default.json" in said.err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import run_lock
 from agent.reporting import status_file
 from agent.run_directory import RunDirectory
 from agent.serve import deployments
@@ -109,3 +110,22 @@ def test_the_words() -> None:
     expected = ["byoi-agent", "deploy", "-", "--yes", "--reboot-delay", "30"]
     assert deploy_words(("byoi-agent",), None) == expected
     assert deploy_words(("byoi-agent",), Path("/etc/groups")) == [*expected, "--config", "/etc/groups"]
+
+
+def test_of_one_that_can_not_be_told_no_process_is_named(
+    where: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is going down holds the lock, and nobody is to be told to end."""
+    monkeypatch.setattr(deployments, "PATIENCE", 0.1)
+
+    async def delete() -> None:
+        threads = Threads()
+        try:
+            await Deployments(DeployCommand(words=SLEEP, where=where), threads).delete("ns1")
+        finally:
+            threads.close()
+
+    with run_lock.hold(where.lock, signed=False), pytest.raises(CallRefused) as caught:
+        asyncio.run(delete())
+    assert (caught.value.code, caught.value.status) == ("NOT_STOPPED", 409)
+    assert "kill" not in f"{caught.value.detail} {caught.value.hint}"

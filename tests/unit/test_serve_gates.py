@@ -13,6 +13,7 @@ from agent.serve.refusal import CallRefused
 from agent.serve.seen_signatures import SAME_AGAIN, WINDOW, SeenSignatures
 from agent.serve.signature import signature
 from agent.serve.signed_calls import SignedCalls
+from agent.serve.steady_clock import SteadyClock
 
 NOW = 1_700_000_000
 URL = "http://server.example:8080/1.0/x?y=z"
@@ -57,10 +58,15 @@ def headers_for(
     }
 
 
-def call(method: str = "GET", headers: dict[str, str] | None = None, *more: tuple[str, str]) -> Call:
+def call(
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    *more: tuple[str, str],
+    peer: str = "127.0.0.1",
+) -> Call:
     given = headers_for(method) if headers is None else headers
     raw = [(name.encode(), value.encode()) for name, value in [*given.items(), *more]]
-    return Call(method=method, target="/1.0/x?y=z", scheme="http", headers=Headers(raw=raw), peer="192.0.2.1")
+    return Call(method=method, target="/1.0/x?y=z", scheme="http", headers=Headers(raw=raw), peer=peer)
 
 
 def refusal(checked: SignedCalls | LocalCalls, made: Call, body: bytes = b"") -> str | None:
@@ -166,7 +172,29 @@ def test_memory_is_bounded() -> None:
 
 
 def test_the_clock_of_the_gate_is_the_real_one() -> None:
-    assert refusal(SignedCalls(CREDENTIALS, None), call(headers=headers_for(at=int(time.time())))) is None
+    gate = SignedCalls(CREDENTIALS, None, clock=SteadyClock())
+    assert refusal(gate, call(headers=headers_for(at=int(time.time())))) is None
+
+
+def test_a_clock_that_is_set_back_lets_no_call_pass_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = [0.0, 0.0]  # seconds by which the system's clock, and time itself, have gone on
+    start, begun = time.time(), time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: start + moved[0])
+    monkeypatch.setattr(time, "monotonic", lambda: begun + moved[1])
+    gate = SignedCalls(CREDENTIALS, None, clock=SteadyClock())
+    posted = call("POST", headers_for("POST", at=int(start)))
+    assert refusal(gate, posted) is None
+    moved[:] = [0.0, 300.0]  # five minutes have passed, and the clock was set back by as much
+    assert refusal(gate, posted) == "INVALID_SIGNATURE"
+
+
+def test_what_a_proxy_passes_on_is_not_from_here() -> None:
+    for name in ("X-Forwarded-For", "Via", "Forwarded", "X-Real-IP"):
+        passed_on = call(headers={"Host": "127.0.0.1:8080", name: "203.0.113.9"})
+        with pytest.raises(CallRefused, match="not allowed"):
+            LocalCalls().check_head(passed_on)
+    with pytest.raises(CallRefused, match="not allowed"):
+        LocalCalls().check_head(call(headers={"Host": "127.0.0.1:8080"}, peer="203.0.113.9"))
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,12 @@ def test_a_request_becomes_one_for_this_server() -> None:
     parse(made)
 
 
+def test_it_does_not_become_longer_than_a_request_may_be() -> None:
+    data = {**BASE, "configdrive": {"enable": True, "userMetadatas": [{"key": "k", "value": "é" * 100_000}]}}
+    text = json.dumps(data, ensure_ascii=False).encode()
+    assert len(posted_request(text, "ns1")) < len(text) + 200
+
+
 @pytest.mark.parametrize(("given", "expected"), [(None, True), (True, True), (False, False)])
 def test_the_reboot(given: bool | None, expected: bool) -> None:
     made = json.loads(posted_request(json.dumps({**BASE, "options": {"reboot": given}}).encode(), "ns1"))
