@@ -1,0 +1,132 @@
+"""Deploys an image to a server in its rescue system, and watches that to its end.
+
+It runs where ansible-playbook does. What runs in the rescue system is the module byoi_agent_job, for some
+seconds at a time: the deployment itself goes on without the connection.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.byoi.agent.plugins.plugin_utils import outcome
+from ansible_collections.byoi.agent.plugins.plugin_utils.narrator import Narrator
+from ansible_collections.byoi.agent.plugins.plugin_utils.patient import Patient
+from ansible_collections.byoi.agent.plugins.plugin_utils.request import (
+    ARGUMENTS,
+    NoText,
+    as_json,
+    documented,
+    refuse_data_for_text,
+)
+
+Result = dict[str, Any]
+
+_MODULE = "byoi.agent.byoi_agent_job"
+_FIRST_PATIENCE = 60
+_WAIT = 10
+_SAID = {
+    "running": "The same request is being carried out here already; that is watched.",
+    "done": "The same request has been carried out here already.",
+}
+_FIELDS = ("msg", "detail", "hint", "exit_code", "exception", "module_stderr", "module_stdout", "rc")
+
+
+class _ModuleFailed(Exception):
+    """The module could not do what it was told to."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__(str(answer.get("msg")))
+        self.result = {name: answer[name] for name in _FIELDS if name in answer}
+
+
+class ActionModule(ActionBase):
+    """What Ansible looks for."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> Result:
+        """Carry the task out."""
+        result: Result = super().run(tmp, task_vars)
+        self._vars = task_vars or {}
+        self._host = self._vars.get("inventory_hostname", "")
+        self._check = bool(self._task.check_mode)
+        try:
+            refuse_data_for_text(self._task.args)
+            _, self._arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        # Not raised on: Ansible would show the lines of the playbook, and what stands there may be secret.
+        except (NoText, AnsibleActionFail) as error:
+            return {**result, "failed": True, "msg": str(error), "exit_code": 2}
+        try:
+            return {**result, **self._deploy()}
+        except _ModuleFailed as failure:
+            return {**result, "failed": True, "changed": False, **failure.result}
+
+    def _deploy(self) -> Result:
+        purpose = "plan" if self._check else "deploy"
+        began = self._start(purpose)
+        if self._check and began["state"] != "started":
+            return outcome.goes_on()
+        if began["state"] in _SAID:
+            self._tell(_SAID[began["state"]])
+        last = self._watch(purpose, began["job"])
+        if self._check:
+            return outcome.planned(last)
+        return outcome.deployed(last, changes=began["state"] != "done")
+
+    def _start(self, purpose: str) -> Result:
+        # A server that has not answered yet is not waited for as long as one that is being deployed.
+        patience = min(_FIRST_PATIENCE, self._arguments["reconnect_timeout"])
+        # The same word at each try: the answer may be lost when it was started.
+        token = uuid.uuid4().hex
+        return self._ask(
+            patience,
+            action="start",
+            purpose=purpose,
+            token=token,
+            request=as_json(documented(self._arguments)),
+            again=self._arguments["force"],
+        )
+
+    def _watch(self, purpose: str, job: str) -> Mapping[str, Any]:
+        """Tell what it does until it has ended; give its last word."""
+        narrator, offset = Narrator(), 0
+        while True:
+            seen = self._ask(
+                self._arguments["reconnect_timeout"],
+                action="look",
+                purpose=purpose,
+                token=job,
+                offset=offset,
+                wait=_WAIT,
+            )
+            offset = seen["offset"]
+            lines = narrator.lines(seen["events"])
+            if not seen["running"]:
+                last: Mapping[str, Any] = seen["outcome"] if "outcome" in seen else seen["events"][-1]
+                return last
+            for line in lines:
+                self._tell(line)
+
+    def _ask(self, patience: float, **arguments: Any) -> Result:
+        arguments["agent"] = self._arguments["agent"]
+        patient = Patient(self._connection, patience=patience, tell=self._tell)
+        answer = patient.ask(lambda: self._module(arguments))
+        if answer.get("failed"):
+            raise _ModuleFailed(answer)
+        return answer
+
+    def _module(self, arguments: Result) -> Result:
+        answer: Result = self._execute_module(
+            module_name=_MODULE, module_args=arguments, task_vars=self._vars
+        )
+        return answer
+
+    def _tell(self, line: str) -> None:
+        if self._arguments["show_progress"]:
+            Display().display(f"[{self._host}] {line}")
