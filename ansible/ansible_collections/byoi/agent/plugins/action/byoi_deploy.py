@@ -6,11 +6,12 @@ seconds at a time: the deployment itself goes on without the connection.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.byoi.agent.plugins.plugin_utils import outcome
@@ -66,6 +67,12 @@ class ActionModule(ActionBase):
             return {**result, **self._deploy()}
         except _ModuleFailed as failure:
             return {**result, "failed": True, "changed": False, **failure.result}
+
+    def cleanup(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature is Ansible's
+        """Remove the temporary directory, where the server is there."""
+        # What is left lies in the rescue system's memory, and the result of the task counts for more.
+        with contextlib.suppress(AnsibleError):
+            super().cleanup(force)
 
     def _deploy(self) -> Result:
         purpose = "plan" if self._check else "deploy"

@@ -92,7 +92,7 @@ class Job:
             with _in_memory(request) as stdin, self._new("stdout") as out, self._new("stderr") as err:
                 # What ended before is not to be taken for this one, also where it can not be started.
                 self._write_known(known)
-                subprocess.Popen(
+                process = subprocess.Popen(
                     argv,
                     stdin=stdin,
                     stdout=out,
@@ -101,6 +101,7 @@ class Job:
                     pass_fds=(lock,),
                     start_new_session=True,
                 )
+        process.returncode = 0  # nobody waits for it here: without that Python warns of it
         return known
 
     def known(self) -> Known | None:
