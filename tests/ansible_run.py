@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parents[1]
 COLLECTION = CHECKOUT / "ansible/ansible_collections/byoi/agent"
-BIN = Path(sys.executable).parent
+BIN = Path(os.environ.get("BYOI_ANSIBLE", Path(sys.executable).parent))
+"""Where Ansible's programs are; to try another version."""
 AGENT = [sys.executable, "-m", "agent"]
 
 Play = Mapping[str, Any]
@@ -49,10 +51,16 @@ class Control:
     environment: Mapping[str, str] = field(default_factory=dict)
     collections: Path = CHECKOUT / "ansible"
 
-    def play(self, plays: Sequence[Play], inventory: Mapping[str, Any], *flags: str) -> Played:
+    def play(
+        self, plays: Sequence[Play], inventory: Mapping[str, Any], *flags: str, timeout: float = 120
+    ) -> Played:
         """Run plays and wait for the end."""
         process = self.start(plays, inventory, *flags)
-        shown, _ = process.communicate(timeout=600)
+        try:
+            shown, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as expired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise AssertionError(process.communicate()[0].decode()) from expired
         return Played(process.returncode, shown.decode(), list(self._results()))
 
     def start(
@@ -62,7 +70,7 @@ class Control:
         for name, content in (("play.json", plays), ("inventory.json", inventory)):
             (self.directory / name).write_text(json.dumps(content))
         (self.directory / "results").unlink(missing_ok=True)
-        words = ["-i", self.directory / "inventory.json", self.directory / "play.json", *flags]
+        words = ["-i", str(self.directory / "inventory.json"), str(self.directory / "play.json"), *flags]
         return subprocess.Popen(
             [BIN / "ansible-playbook", *words],
             cwd=self.directory,

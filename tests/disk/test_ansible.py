@@ -379,8 +379,14 @@ def doctor(tmp_path: Path) -> Path:
     return script
 
 
+@pytest.mark.parametrize("strategy", ["linear", "free"])
 def test_of_a_fleet_one_fails_and_the_others_are_deployed(
-    control: Control, server: MisbehavingServer, qcow2_gpt: Path, single_file: Path, tmp_path: Path
+    strategy: str,
+    control: Control,
+    server: MisbehavingServer,
+    qcow2_gpt: Path,
+    single_file: Path,
+    tmp_path: Path,
 ) -> None:
     url, hosts = serve(server, qcow2_gpt), ("web1", "web2", "web3")
     variables = {
@@ -400,9 +406,11 @@ def test_of_a_fleet_one_fails_and_the_others_are_deployed(
         for host in hosts
     }
     # Hosts on one machine: each has a run directory of its own.
-    play = role_play(**variables)[0] | {
+    play = {
+        **role_play(**variables)[0],
         "environment": {"BYOI_AGENT_RUN_DIR": str(tmp_path / "run-{{ inventory_hostname }}")},
         "max_fail_percentage": 50,
+        "strategy": strategy,
     }
     del play["vars"]["byoi_single_file_dest"]
     played = control.play([play], inventory_of(of_each))
@@ -433,6 +441,19 @@ def test_it_can_be_built_installed_and_looked_up(control: Control, tmp_path: Pat
     snippet = json.loads(installed.run("ansible-doc", "-j", "byoi.agent.byoi_deploy"))
     documented = snippet["byoi.agent.byoi_deploy"]["doc"]["options"]
     assert_documented(documented)
+
+
+def test_the_examples_are_right(tmp_path: Path) -> None:
+    examples = CHECKOUT / "ansible/examples"
+    control = Control(directory=tmp_path, environment={"ANSIBLE_CONFIG": str(examples / "ansible.cfg")})
+    inventory = json.loads(control.run("ansible-inventory", "-i", examples / "inventory.yml", "--list"))
+    used = {name for host in inventory["_meta"]["hostvars"].values() for name in host if "byoi_" in name}
+    specified = (COLLECTION / "roles/byoi_deploy/meta/argument_specs.yml").read_text()
+    assert used
+    assert not [name for name in used if f"      {name}:" not in specified]
+    control.run(
+        "ansible-playbook", "-i", examples / "inventory.yml", "--syntax-check", examples / "deploy.yml"
+    )
 
 
 def assert_documented(documented: Mapping[str, Any]) -> None:
