@@ -55,13 +55,16 @@ class Control:
         self, plays: Sequence[Play], inventory: Mapping[str, Any], *flags: str, timeout: float = 120
     ) -> Played:
         """Run plays and wait for the end."""
-        process = self.start(plays, inventory, *flags)
+        return self.end(self.start(plays, inventory, *flags), timeout=timeout)
+
+    def end(self, process: "subprocess.Popen[bytes]", shown: str = "", *, timeout: float = 120) -> Played:
+        """Wait for the end of a run of which ``shown`` was read already."""
         try:
-            shown, _ = process.communicate(timeout=timeout)
+            rest, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as expired:
             os.killpg(process.pid, signal.SIGKILL)
-            raise AssertionError(process.communicate()[0].decode()) from expired
-        return Played(process.returncode, shown.decode(), list(self._results()))
+            raise AssertionError(shown + process.communicate()[0].decode()) from expired
+        return Played(process.returncode, shown + rest.decode(), list(self._results()))
 
     def start(
         self, plays: Sequence[Play], inventory: Mapping[str, Any], *flags: str

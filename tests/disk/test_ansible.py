@@ -143,6 +143,19 @@ def test_check_mode_makes_a_plan_and_writes_nothing(
     assert not [secret for secret in SECRETS if secret in played.shown]
 
 
+def test_the_part_in_the_rescue_system_repeats_no_request(control: Control) -> None:
+    arguments = {"action": "start", "purpose": "plan", "token": "t", "request": SECRETS[0], "agent": ["true"]}
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [{"name": TASK, "byoi.agent.byoi_agent_job": arguments}],
+    }
+    played = control.play([play], inventory_of({"web1": LOCAL}), "-vvv")
+    assert played.code == 0, played.shown
+    assert '"purpose": "plan"' in played.shown
+    assert SECRETS[0] not in played.shown
+
+
 def test_an_agent_that_is_not_there_is_named(control: Control, disk: Path) -> None:
     asked = {**arguments_for("http://127.0.0.1:9/a", disk), "agent": ["/nowhere/byoi-agent"]}
     result = control.play(play_of(asked), inventory_of({"web1": LOCAL})).result("web1", TASK)
@@ -265,7 +278,7 @@ def test_a_lost_connection_is_made_again(
     (tmp_path / "lost").unlink()
     shown = process.communicate()[0].decode()
     assert process.returncode == 0, shown
-    assert "The connection is lost." in shown
+    assert "The connection is lost; the deployment goes on." in shown
     assert "The connection is back." in shown
     assert "changed=1 " in shown
 
@@ -446,14 +459,13 @@ def test_it_can_be_built_installed_and_looked_up(control: Control, tmp_path: Pat
 def test_the_examples_are_right(tmp_path: Path) -> None:
     examples = CHECKOUT / "ansible/examples"
     control = Control(directory=tmp_path, environment={"ANSIBLE_CONFIG": str(examples / "ansible.cfg")})
-    inventory = json.loads(control.run("ansible-inventory", "-i", examples / "inventory.yml", "--list"))
+    hosts = ("-i", examples / "inventory.yml")
+    inventory = json.loads(control.run("ansible-inventory", *hosts, "--list"))
     used = {name for host in inventory["_meta"]["hostvars"].values() for name in host if "byoi_" in name}
     specified = (COLLECTION / "roles/byoi_deploy/meta/argument_specs.yml").read_text()
     assert used
     assert not [name for name in used if f"      {name}:" not in specified]
-    control.run(
-        "ansible-playbook", "-i", examples / "inventory.yml", "--syntax-check", examples / "deploy.yml"
-    )
+    control.run("ansible-playbook", *hosts, "--syntax-check", examples / "deploy.yml")
 
 
 def assert_documented(documented: Mapping[str, Any]) -> None:

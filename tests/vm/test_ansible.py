@@ -2,6 +2,10 @@
 
 import json
 import os
+import re
+import signal
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,6 +51,13 @@ def fleet(rescue: RescueSystem, tmp_path: Path) -> Iterator[Servers]:
         yield servers
 
 
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A directory with a short path, as sockets need it, for ssh's connections."""
+    with tempfile.TemporaryDirectory(prefix="ssh-", dir="/tmp") as name:
+        yield Path(name)
+
+
 def written(disk: Path) -> tuple[int, bytes, bytes]:
     """What a deployment would change: how much of the file is there, and both ends."""
     with disk.open("rb") as stream:
@@ -73,6 +84,29 @@ def playbook(image: ImageFile, url: str, user_key: KeyPair, before_reboot: Path)
     return [deploy, {"hosts": "all", "gather_facts": False, "tasks": [task]}]
 
 
+def cut_connections(sockets: Path) -> int:
+    """Kill ssh's masters, as when the network between here and the servers fails; tell how many there were."""
+    found = 0
+    for socket in sockets.iterdir():
+        command = ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "check", "any"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if master := re.search(r"pid=(\d+)", answer.stderr):
+            os.kill(int(master[1]), signal.SIGKILL)
+            found += 1
+    return found
+
+
+def read_until(process: "subprocess.Popen[bytes]", text: str) -> str:
+    """Read what is shown up to the line with ``text``."""
+    assert process.stdout is not None
+    shown = ""
+    for line in process.stdout:
+        shown += line.decode()
+        if text in shown:
+            return shown
+    raise AssertionError(shown)
+
+
 def host_keys(key: KeyPair) -> dict[str, object]:
     """Variables of a host that gets a host key that was made for it."""
     keys = {"ed25519_private": key.private.read_text(), "ed25519_public": key.public}
@@ -87,12 +121,17 @@ def test_three_servers_in_one_run_of_which_one_fails(
     image_server: FileServer,
     user_key: KeyPair,
     tmp_path: Path,
+    sockets: Path,
 ) -> None:
     known_hosts = tmp_path / "known_hosts"
     ssh = f"-F none -o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=accept-new"
     host_key = generate(tmp_path, "host_key", comment="web3")
     # One server's keys are known beforehand, those of the other are taken when they are first seen.
-    of_each = {"web1": {"byoi_forget_host_key": True}, "web2": {}, "web3": host_keys(host_key)}
+    of_each: dict[str, dict[str, object]] = {
+        "web1": {"byoi_forget_host_key": True},
+        "web2": {},
+        "web3": host_keys(host_key),
+    }
     hosts = {
         name: {
             "ansible_host": "127.0.0.1",
@@ -111,12 +150,15 @@ def test_three_servers_in_one_run_of_which_one_fails(
     inventory = {"all": {"hosts": hosts, "vars": of_all}}
     disk = fleet[BAD].config.disks[0].path
     untouched = written(disk)
-    # Its sockets are to lie in a short path.
-    control = Control(directory=tmp_path, environment={"ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "c")})
+    control = Control(directory=tmp_path, environment={"ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)})
     url = image_server.url(cloud_image.path.name)
     plays = playbook(cloud_image, url, user_key, tmp_path / "before_reboot.json")
-    played = control.play(plays, inventory, "-vvv", timeout=SECONDS * 2)
+    process = control.start(plays, inventory, "-vvv")
+    shown = read_until(process, "[web1] Downloading the image")
+    assert cut_connections(sockets) == len(fleet)
+    played = control.end(process, shown, timeout=SECONDS * 2)
     assert played.code == 2, played.shown
+    assert "[web1] The connection is lost; the deployment goes on." in played.shown
 
     failed = played.result(BAD, "Deploy the image")
     got = f"got : {cloud_image.sha256} while expecting {WRONG_SUM}."

@@ -43,6 +43,8 @@ class _ModuleFailed(Exception):
     def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__(str(answer.get("msg")))
         self.result = {name: answer[name] for name in _FIELDS if name in answer}
+        self.is_a_word = "exit_code" in answer
+        """Whether the module itself says so, and has not just come to nothing."""
 
 
 class ActionModule(ActionBase):
@@ -87,31 +89,20 @@ class ActionModule(ActionBase):
         return outcome.deployed(last, changes=began["state"] != "done")
 
     def _start(self, purpose: str) -> Result:
-        # A server that has not answered yet is not waited for as long as one that is being deployed.
-        patience = min(_FIRST_PATIENCE, self._arguments["reconnect_timeout"])
         # The same word at each try: the answer may be lost when it was started.
         token = uuid.uuid4().hex
-        return self._ask(
-            patience,
-            action="start",
-            purpose=purpose,
-            token=token,
-            request=as_json(documented(self._arguments)),
-            again=self._arguments["force"],
+        request = as_json(documented(self._arguments))
+        arguments = {"action": "start", "purpose": purpose, "token": token, "request": request}
+        patience = min(_FIRST_PATIENCE, self._arguments["reconnect_timeout"])
+        return self._patient().reach(
+            lambda: self._module({**arguments, "again": self._arguments["force"]}), seconds=patience
         )
 
     def _watch(self, purpose: str, job: str) -> Mapping[str, Any]:
         """Tell what it does until it has ended; give its last word."""
         narrator, offset = Narrator(), 0
         while True:
-            seen = self._ask(
-                self._arguments["reconnect_timeout"],
-                action="look",
-                purpose=purpose,
-                token=job,
-                offset=offset,
-                wait=_WAIT,
-            )
+            seen = self._look({"purpose": purpose, "token": job, "offset": offset, "wait": _WAIT})
             offset = seen["offset"]
             lines = narrator.lines(seen["events"])
             if not seen["running"]:
@@ -120,18 +111,28 @@ class ActionModule(ActionBase):
             for line in lines:
                 self._tell(line)
 
-    def _ask(self, patience: float, **arguments: Any) -> Result:
-        arguments["agent"] = self._arguments["agent"]
-        patient = Patient(self._connection, patience=patience, tell=self._tell)
-        answer = patient.ask(lambda: self._module(arguments))
-        if answer.get("failed"):
-            raise _ModuleFailed(answer)
-        return answer
+    def _look(self, arguments: Result) -> Result:
+        def look() -> Result:
+            try:
+                return self._module({"action": "look", **arguments})
+            except _ModuleFailed as failure:
+                if failure.is_a_word:
+                    raise
+                raise AnsibleError(str(failure)) from None  # it was killed, or its answer is cut short
+
+        return self._patient().follow(look, seconds=self._arguments["reconnect_timeout"])
+
+    def _patient(self) -> Patient:
+        return Patient(self._connection, tell=self._tell)
 
     def _module(self, arguments: Result) -> Result:
         answer: Result = self._execute_module(
-            module_name=_MODULE, module_args=arguments, task_vars=self._vars
+            module_name=_MODULE,
+            module_args={"agent": self._arguments["agent"], **arguments},
+            task_vars=self._vars,
         )
+        if answer.get("failed"):
+            raise _ModuleFailed(answer)
         return answer
 
     def _tell(self, line: str) -> None:
