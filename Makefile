@@ -24,7 +24,8 @@ DISK_GROUPS ?=
 OVERLAY ?=
 PACKAGES ?=
 PARAMETERS ?=
-SOURCES := agent configdrive partitioning packaging/distribution packaging/single_file qemu-testbed/testbed tests benchmarks
+SOURCES := agent configdrive partitioning packaging/distribution packaging/single_file qemu-testbed/testbed tests benchmarks \
+	ansible/ansible_collections
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages check lint types layers unit test test-disk test-vm test-long dist dist-sums demo rescue-vm rescue docs
@@ -41,7 +42,7 @@ packages:
 
 $(READY): pyproject.toml constraints.txt | packages
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cloud-init-reader]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cloud-init-reader,ansible]'
 	@touch $@
 	@echo "Ready: $(BIN)/byoi-agent"
 
