@@ -1,13 +1,11 @@
 """Which system answers on a server: one in memory is deployed to, an installed one never."""
 
-import uuid
-
 import pytest
 from ansible_collections.byoi.agent.plugins.filter.rescue import rescue
 from ansible_collections.byoi.agent.plugins.plugin_utils.system import is_called, read
 
 PROC = "proc /proc proc rw,nosuid 0 0\nsysfs /sys sysfs rw 0 0\ntmpfs /run tmpfs rw,size=400000k 0 0\n"
-BOOT_ID = str(uuid.uuid4())
+BOOT_ID = "fbbf9194-cfbf-4a76-9225-0206f45f4ed9"
 
 RESCUE = {
     "our own": "rootfs / rootfs rw 0 0\noverlay / overlay rw,lowerdir=/layers 0 0\n",
