@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from agent.boot_mode.server_identity import filled
+from agent.boot_mode.server_identity import IDENTITIES, filled
 from agent.errors import RequestError
 from agent.request import ssh_keys
 
@@ -79,13 +79,18 @@ def _url(name: str, value: str) -> tuple[str, str]:
     """Give the URL with what tells this server from others filled in, and what is wrong with it."""
     url, unknown = filled(value)
     if unknown:
+        known = " and ".join(f"{{{what}}}" for what in IDENTITIES)
+        if unknown[0] not in IDENTITIES:
+            return url, f"{_PREFIX}{name}: {known} are filled in, and nothing else in such brackets."
         return url, f"{_PREFIX}{name}: this server's firmware does not tell its {unknown[0]}."
     return url, "" if _is_url(url) else f"{_PREFIX}{name} is not an http or https URL."
 
 
 def _fault(name: str, value: str) -> str:
     if name not in _KNOWN:
-        return f"{_PREFIX}{name} is not known."
+        meant = difflib.get_close_matches(name, _KNOWN, n=1)
+        question = f" Is {_PREFIX}{meant[0]} meant?" if meant else ""
+        return f"{_PREFIX}{name} is not known.{question}"
     return "" if value else f"{_PREFIX}{name} is empty."
 
 

@@ -6,7 +6,10 @@ from urllib.parse import quote
 
 _FIRMWARE = Path("/sys/class/dmi/id")
 _FILES = {"serial": "product_serial", "uuid": "product_uuid"}
-_PLACEHOLDER = re.compile("{(" + "|".join(_FILES) + ")}")
+IDENTITIES = tuple(_FILES)
+"""The names that can stand in a URL, in curly brackets."""
+
+_PLACEHOLDER = re.compile(r"{(\w*)}")
 # What vendors leave there on all of their boards, in lower case. Two servers of one name could be mixed up.
 _SAYS_NOTHING = re.compile(
     r"[\W_0fx]*"
@@ -21,12 +24,12 @@ _SAYS_NOTHING = re.compile(
 def filled(text: str, firmware: Path = _FIRMWARE) -> tuple[str, list[str]]:
     """Put the serial number and the UUID (SMBIOS, type 1) in place of {serial} and {uuid} in a URL.
 
-    Give the text, and the names of what the firmware does not say; that is left as it is.
+    Give the text, and the names of what the firmware does not say, or what is no name; that is left as it is.
     """
     unknown = []
 
     def fill(found: re.Match[str]) -> str:
-        value = _said(firmware / _FILES[found[1]])
+        value = _said(firmware / _FILES[found[1]]) if found[1] in _FILES else None
         if value is None:
             unknown.append(found[1])
             return found[0]

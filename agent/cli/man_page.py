@@ -98,15 +98,20 @@ def _synopsis(commands: dict[str, Any]) -> Iterator[str]:
 def _command(name: str, command: Any) -> Iterator[str]:
     yield f'.SS "byoi\\-agent {_text(name)}"'
     yield from _paragraphs(command.help)
-    yield from _options(command.params, shared=False)
-    if any(_is_shared(parameter) for parameter in command.params):
+    yield from _options(command.params, shared=False if _takes_request(command) else None)
+    if _takes_request(command):
         yield from (".PP", "and the options of the request, see below.")
 
 
-def _options(parameters: Iterable[Any], *, shared: bool) -> Iterator[str]:
+def _takes_request(command: Any) -> bool:
+    return any(parameter.param_type_name == "argument" for parameter in command.params)
+
+
+def _options(parameters: Iterable[Any], *, shared: bool | None) -> Iterator[str]:
+    """Give the options that stand for fields of the request, or the others; None: all of them."""
     for parameter in parameters:
         is_option = parameter.param_type_name == "option"
-        if is_option and not parameter.hidden and _is_shared(parameter) == shared:
+        if is_option and not parameter.hidden and shared in (None, _is_shared(parameter)):
             names = ", ".join(
                 f"\\fB{_text(name)}\\fR" for name in (*parameter.opts, *parameter.secondary_opts)
             )

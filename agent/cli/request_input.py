@@ -54,18 +54,25 @@ def read_request(source: str | None, flags: RequestFlags) -> Request:
         document["httpHeader"] = [_header(line) for text in flags.http_header for line in _headers(text)]
     if configdrive := _configdrive(flags):
         _lay_under(document, "configdrive", {"enable": True, **configdrive})
-    return parse(document, _given_as(flags))
+    return parse(document, _given_as(flags, all_of_them=source is None))
 
 
-def _given_as(flags: RequestFlags) -> dict[str, str]:
-    """Give the flag that each field was given by, for those that were: a person looks for what was typed."""
+def _given_as(flags: RequestFlags, *, all_of_them: bool) -> dict[str, str]:
+    """Give the flag that each field was given by, for those that were: a person looks for what was typed.
+
+    Who has typed flags alone also looks for the flag of what is missing.
+    """
     places = {
         **_FIELDS,
         **{name: f"options.{field}" for name, field in _OPTIONS.items()},
         **{name: f"configdrive.{field}" for name, field in _DRIVE.items()},
         "http_header": "httpHeader",
     }
-    return {place: _flag(name) for name, place in places.items() if getattr(flags, name) not in (None, [])}
+    return {
+        place: _flag(name)
+        for name, place in places.items()
+        if all_of_them or getattr(flags, name) not in (None, [])
+    }
 
 
 def _flag(attribute: str) -> str:

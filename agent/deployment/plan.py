@@ -146,7 +146,9 @@ def _server(request: Request, target: Target) -> Server:
         disk_size=target.disk.size,
         asked_for=request.options.efi_bootloader_path,
         secure_boot=target.secure_boot,
-        no_entries=why_unchangeable() if target.disk.is_of_server else "the disk is none of this server",
+        no_entries=why_unchangeable()
+        if target.disk.is_of_server
+        else "the target is not a disk of this server",
     )
 
 
@@ -203,7 +205,7 @@ def _policy_warnings(policy: Rivals, target: Target) -> tuple[str, ...]:
     if policy is Rivals.WARN or target.disk.is_of_server:
         return ()
     return (
-        "options.rivals is of no use here: the disk is none of this server, so none beside it is looked at.",
+        "options.rivals is of no use here: the target is no disk of this server, and no other is looked at.",
     )
 
 

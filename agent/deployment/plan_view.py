@@ -16,7 +16,7 @@ from partitioning.uefi.secure_boot import SecureBootState
 _FIRMWARE = {
     Firmware.UEFI: "UEFI",
     Firmware.LEGACY: "legacy (BIOS)",
-    None: "any (the disk is none of this server)",
+    None: "any (the target is not a disk of this server)",
 }
 
 

@@ -85,7 +85,8 @@ def progress_words(progress: Progress) -> str:
     if progress.bytes_total:
         percent = 100 * progress.bytes_done // progress.bytes_total
         words += f" of {human_size(progress.bytes_total)} ({percent} %)"
-    words += f", {human_size(progress.bytes_per_second)}/s"
+    if progress.bytes_per_second:
+        words += f", {human_size(progress.bytes_per_second)}/s"
     if progress.eta_seconds is not None:
         words += f", {human_time(progress.eta_seconds)} left"
     if progress.limited_by is not None:

@@ -108,7 +108,7 @@ def told(call: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], 
 
     async def logged(request: Request) -> Response:
         try:
-            answer, how = await call(request), "done"
+            answer, how = await call(request), "taken"
         except Exception as error:
             refusal = as_refusal(error)
             answer, how = refused(refusal), f"{refusal.code}, {refusal.message} {refusal.detail}"

@@ -33,9 +33,9 @@ class Dependencies:
 
 
 def own_files(checkout: Path) -> Files:
-    """Give the agent's own packages."""
-    found = (path for name in OWN_PACKAGES for path in (checkout / name).rglob("*"))
-    kept = sorted(path for path in found if path.suffix == ".py" or path.name == "py.typed")
+    """Give the agent's own packages, with the files in them that are not Python's: those of the page."""
+    found = (path for name in OWN_PACKAGES for path in (checkout / name).rglob("*") if path.is_file())
+    kept = sorted(path for path in found if "__pycache__" not in path.parts)
     return {str(path.relative_to(checkout)): path.read_bytes() for path in kept}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import requests
 from distribution.single_file import build_single_file
 from testbed.cache import Cache
 
@@ -176,6 +177,19 @@ def test_what_is_not_whole_is_unpacked_anew(file: Path, home: Path, damage: str)
     assert version(file, home) == f"byoi-agent {VERSION}\n"
     assert victim.stat().st_size > 0
     assert len([*home.iterdir()]) == 1
+
+
+def test_it_serves_the_page(file: Path, home: Path) -> None:
+    command = [PYTHON, str(file), "serve", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(word for word in process.stdout.readline().split() if word.startswith("http"))
+            base = url.partition("/1.0")[0].rstrip("/")
+            for path in ("/", "/page/watch.js", "/page/style.css", "/page/icon.svg"):
+                assert requests.get(f"{base}{path}", timeout=30).status_code == 200, path
+        finally:
+            process.terminate()
 
 
 def signalled_while_it_unpacks(file: Path, home: Path, number: int) -> tuple[int, str]:

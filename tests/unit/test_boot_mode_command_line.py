@@ -89,7 +89,9 @@ def test_a_mark_that_is_not_closed_does_not_cost_the_request() -> None:
 
 
 def test_a_slip_of_the_pen_is_named() -> None:
-    assert parse_boot_parameters(f"{REQUEST} byoi.statsu=http://a/").faults == ("byoi.statsu is not known.",)
+    assert parse_boot_parameters(f"{REQUEST} byoi.statsu=http://a/").faults == (
+        "byoi.statsu is not known. Is byoi.status meant?",
+    )
 
 
 def test_no_secret_is_shown() -> None:

@@ -14,8 +14,8 @@ def firmware(tmp_path: Path) -> Path:
 
 
 def test_a_url_says_which_server_asks(firmware: Path) -> None:
-    text, unknown = filled("http://p/{serial}/{uuid}/{serial}?a={mac}", firmware)
-    assert text == "http://p/CZ%20123%2F4/4c4c4544-0042-3510-8056-b4c04f4d3232/CZ%20123%2F4?a={mac}"
+    text, unknown = filled("http://p/{serial}/{uuid}/{serial}?a=%7Bmac%7D", firmware)
+    assert text == "http://p/CZ%20123%2F4/4c4c4544-0042-3510-8056-b4c04f4d3232/CZ%20123%2F4?a=%7Bmac%7D"
     assert unknown == []
 
 
@@ -54,6 +54,13 @@ def test_what_the_firmware_does_not_say_is_left(firmware: Path, said: str | None
     serial = firmware / "product_serial"
     serial.unlink() if said is None else serial.write_text(said)
     assert filled("http://p/{serial}", firmware) == ("http://p/{serial}", ["serial"])
+
+
+@pytest.mark.parametrize("name", ["serail", "mac", ""])
+def test_what_is_no_name_is_not_asked_for(firmware: Path, name: str) -> None:
+    assert filled(f"http://p/{{{name}}}", firmware)[1] == [name]
+    (hindrance,) = parse_boot_parameters(f"byoi.request=http://p/{{{name}}}").hindrances
+    assert "{serial} and {uuid} are filled in, and nothing else" in hindrance
 
 
 def test_it_stands_in_all_urls_and_is_missed_in_words(

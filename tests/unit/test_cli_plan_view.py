@@ -56,7 +56,7 @@ def test_the_disk_in_words(tmp_path: Path) -> None:
     assert "8388608 bytes, sectors of 512 bytes" in lines
     assert "Image:     raw from http://images.example/debian.raw" in lines
     assert "Debian 12" in lines
-    assert "any (the disk is none of this server)" in lines
+    assert "any (the target is not a disk of this server)" in lines
     assert f"Erase:     the whole disk {tmp_path}/disk: all that is on it is lost;" in lines
     assert "Release:" not in lines
 

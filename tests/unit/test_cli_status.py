@@ -82,7 +82,7 @@ def test_all_fields(command: CommandLine) -> None:
 def test_words_for_people(command: CommandLine) -> None:
     progress = Progress(bytes_done=1 << 20, bytes_total=4 << 20)
     status_file.write(command.where.status, DONE.model_copy(update={"progress": progress}))
-    expected = ["ns1: done", WHEN, "  1.0 MiB of 4.0 MiB (25 %), 0 B/s", "  The disk /dev/sda was deployed."]
+    expected = ["ns1: done", WHEN, "  1.0 MiB of 4.0 MiB (25 %)", "  The disk /dev/sda was deployed."]
     assert command("status").out.splitlines() == expected
 
 

@@ -11,8 +11,8 @@ ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Whatever a test does, the signals are as before."""
-    before = {number: signal.getsignal(number) for number in ALL}
+    """Whatever a test does, the signals are as before; and whoever has started it may ignore some."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ALL}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
