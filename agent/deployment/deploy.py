@@ -79,7 +79,7 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
             confirm(known)
         elif isinstance(known, DeploymentPlan):
             _tell_how_it_will_boot(context, known)
-        staged.check()
+        _check_download(context, staged)
         disk, old, rivals = _release(context, known, stack)
         held = HeldHead(disk)
         _wipe(context, disk, old)
@@ -100,6 +100,15 @@ def deploy(context: Context, confirm: Confirm | None) -> None:
             kept = _erase_rivals(context, plan, rivals)
             enter_into_firmware(context, plan, kept)
             context.reporter.tell(Finished())
+
+
+def _check_download(context: Context, staged: Staged) -> None:
+    """Raise what the download has ended with since; of all steps, that one has failed then."""
+    try:
+        staged.check()
+    except ExplainedError:
+        with context.step(Step.FETCH):
+            raise
 
 
 def choose(context: Context) -> Target:

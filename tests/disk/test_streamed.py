@@ -330,6 +330,7 @@ def test_a_wrong_sum_that_is_known_in_time(
     said, last = deployed(command, server.on("/image", Serve(data)), disk, kind, *more)
     assert (said.code, last["diskTouched"]) == (4, False), said.err
     assert last["checksum"] == hashlib.sha256(data).hexdigest()
+    assert [step["name"] for step in last["steps"] if step["state"] == "failed"] == ["fetch"]
     assert disk.read_bytes() == before
 
 
