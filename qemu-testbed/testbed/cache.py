@@ -12,11 +12,16 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 KEPT_ENTRIES = 3
+
+IN_USE_SECONDS = 2 * 3600.0
+"""How long whoever has asked for an entry may go on using it: a whole test run is shorter."""
+
 _KEY_DIGITS = 16
 
 
@@ -87,11 +92,12 @@ class Cache:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def _prune(self, name: str) -> None:
-        """Remove all but the entries last used; the key's fixed length tells `a-KEY` from `a-b-KEY`."""
+        """Remove old entries but those last used; the key's fixed length tells `a-KEY` from `a-b-KEY`."""
         pattern = f"{name}-" + "[0-9a-f]" * _KEY_DIGITS
         by_age = sorted(self.root.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
         for old in by_age[KEPT_ENTRIES:]:
-            shutil.rmtree(old, ignore_errors=True)
+            if old.stat().st_mtime < time.time() - IN_USE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

@@ -150,7 +150,7 @@ def base_system(*, cache: Cache | None = None, kernel_package: str = CLOUD_KERNE
     cache = cache or Cache()
     key = testbed_key(cache)
     base = _base(cache, kernel_package, ())
-    files = joined(cache, base, (site_layer.layer(testbed_site(key), cache),))
+    files = joined(cache, "rescue-plain", base, (site_layer.layer(testbed_site(key), cache),))
     return RescueSystem(files=files, key=key)
 
 
@@ -166,7 +166,7 @@ def rescue_files(
     cache = cache or Cache()
     base = _base(cache, kernel_package, more_packages)
     own = () if site.is_empty else (site_layer.layer(site, cache),)
-    return joined(cache, base, (*agent_layer.layers(checkout, cache), *own))
+    return joined(cache, f"rescue-{kernel_package}", base, (*agent_layer.layers(checkout, cache), *own))
 
 
 def testbed_site(key: KeyPair) -> Site:
@@ -174,10 +174,10 @@ def testbed_site(key: KeyPair) -> Site:
     return Site(ssh_keys=(key.public,), overlay=FILES / "testbed-site")
 
 
-def joined(cache: Cache, base: Path, layers: tuple[Path, ...]) -> RescueFiles:
+def joined(cache: Cache, name: str, base: Path, layers: tuple[Path, ...]) -> RescueFiles:
     """Put the layers on top of the cache entry of a base, where that is not in the cache."""
     whole = cache.get_or_build(
-        "rescue",
+        name,
         content_key(base.name, *(layer.name for layer in layers)),
         lambda target: _join(target, base, layers),
     )

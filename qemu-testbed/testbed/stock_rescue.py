@@ -47,7 +47,9 @@ def stock_rescue(*, cache: Cache | None = None) -> StockRescue:
     )
     inputs = (*recipe.inputs(), Path(__file__), *rescue.BUILDERS)
     entry = cache.get_or_build("stock-rescue", content_key(*inputs), partial(_build, recipe=recipe))
-    files = rescue.joined(cache, entry, (site_layer.layer(rescue.testbed_site(key), cache),))
+    files = rescue.joined(
+        cache, "stock-rescue-whole", entry, (site_layer.layer(rescue.testbed_site(key), cache),)
+    )
     return StockRescue(system=RescueSystem(files=files, key=key), status=entry / _STATUS)
 
 
