@@ -51,7 +51,9 @@ def stop_pending_reboot(where: RunDirectory) -> bool:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    return run_lock.wait_until_free(where.pending_reboot, PATIENCE)
+    # Where it was too late, the deployment holds the other lock: the server is going down.
+    is_over = run_lock.wait_until_free(where.pending_reboot, PATIENCE)
+    return is_over and not run_lock.is_held(where.lock)
 
 
 def _nobody(where: RunDirectory, *, held: bool) -> Refused:

@@ -18,7 +18,7 @@ _KNOWN = (*_URLS, "token", "service", "ssh-key")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class BootParameters:
-    """What the command line says; both URLs and the token may hold secrets."""
+    """What the command line says; the URLs and the token may hold secrets."""
 
     request_url: str | None
     status_url: str | None
@@ -37,7 +37,7 @@ class BootParameters:
     @property
     def prepares_only(self) -> bool:
         """Whether a person will deploy by hand, with the disk group file that is taken before."""
-        return self.request_url is None and self.config_url is not None
+        return self.request_url is None and self.config_url is not None and not self.hindrances
 
     def require_usable(self) -> None:
         """Raise RequestError where something that decides about a disk can not be used."""

@@ -117,6 +117,18 @@ def test_without_its_disk_group_file_nothing_is_deployed(
     assert disk.read_bytes() == before
 
 
+def test_a_slip_beside_a_disk_group_file_is_told_to_the_provisioning_system(
+    agent: Agent, server: MisbehavingServer, tmp_path: Path
+) -> None:
+    line = tmp_path / "cmdline"
+    server.on("/status", Serve(status=200))
+    words = {"reqest": server.url("/request"), "config": server.on("/groups", Serve(GROUPS))}
+    line.write_text(" ".join(f"byoi.{k}={v}" for k, v in (words | {"status": server.url("/status")}).items()))
+    assert agent.run("boot", "--command-line", str(line)).returncode == 2
+    assert statuses(server)[-1]["message"] == "The kernel's command line is wrong."
+    assert not server.seen("/groups")
+
+
 def test_a_person_deploys_where_there_is_only_a_disk_group_file(
     agent: Agent, server: MisbehavingServer, tmp_path: Path
 ) -> None:
