@@ -36,7 +36,7 @@ def test_calls_that_were_made_up(tmp_path: Path) -> None:
         reader.join()
     assert not [line for line in told if "DEFECT" in line]
     # Some were right, and some were wrong in ways that only the request's own rules tell.
-    for beginning in ("POST from 127.0.0.1: done", "POST from 127.0.0.1: BAD_REQUEST, Please provide"):
+    for beginning in ("POST from 127.0.0.1: taken", "POST from 127.0.0.1: BAD_REQUEST, Please provide"):
         assert any(line.startswith(beginning) for line in told), told
 
 
