@@ -1,5 +1,6 @@
 """``byoi-agent plan``: what deploy would do. Writes nothing, on any disk."""
 
+import sys
 from pathlib import Path
 
 from agent.cli.listeners import listeners_for_answer
@@ -24,5 +25,7 @@ def plan(request_file: str | None, flags: RequestFlags, *, config: Path | None, 
     if json:
         write_json(known_json(request, made))
     else:
-        write_lines([*target_lines(request, made.target), *known_lines(request, made)])
+        # Where both streams are on a screen, what there is to warn of stands there already.
+        warnings = not (sys.stdout.isatty() and sys.stderr.isatty())
+        write_lines([*target_lines(request, made.target), *known_lines(request, made, warnings=warnings)])
     return ExitCode.DONE

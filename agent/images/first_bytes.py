@@ -2,6 +2,7 @@
 
 from agent.images.errors import BadFormat
 from agent.images.magic import FileKind, has_boot_signature, is_tar, recognise
+from agent.images.ova.beginning import disk_size_by
 from agent.images.qcow2 import header as qcow2_header
 from agent.request.model import ImageType
 
@@ -21,6 +22,7 @@ def check_first_bytes(first: bytes, image_type: ImageType) -> int | None:
         case ImageType.OVA:
             if not is_tar(first):
                 raise _other_kind(ImageType.OVA, recognise(first))
+            return disk_size_by(first)
     return None
 
 

@@ -1,5 +1,6 @@
 """A deployment in a process and a session of its own, which goes on when the server ends."""
 
+import logging
 import os
 import subprocess
 import threading
@@ -9,13 +10,21 @@ from pathlib import Path
 
 import agent
 from agent import run_lock
+from agent.errors import Refused
 from agent.run_directory import ENVIRONMENT_VARIABLE, RunDirectory
+from agent.status import State, Status
+from agent.status_now import status_now
 from partitioning.command import start_apart
 
 REBOOT_DELAY = 30
 """Seconds from ``done`` to the reboot: a client that polls gets to see it."""
 
+_LOOK = 1.0
+"""Seconds between two looks at whether it has come to its end: after that it may wait for the reboot."""
+
 StatusIdentity = tuple[int, int]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +59,7 @@ def deploy_words(own: Sequence[str], config: Path | None) -> list[str]:
 
 
 class DeploymentProcess:
-    """One that was started. It is waited for in a thread, so that none is left over."""
+    """One that was started. A thread waits for it: none is left over, and the log tells how it ended."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", where: RunDirectory, before: StatusIdentity | None
@@ -59,7 +68,7 @@ class DeploymentProcess:
         self._process = process
         self._where = where
         self._before = before
-        threading.Thread(target=process.wait, name="deployment", daemon=True).start()
+        threading.Thread(target=self._follow, name="deployment", daemon=True).start()
 
     @property
     def exit_code(self) -> int | None:
@@ -82,6 +91,33 @@ class DeploymentProcess:
     def end(self) -> None:
         """Tell it to end."""
         self._process.terminate()
+
+    def _follow(self) -> None:
+        has_ended = was_told = False
+        while not has_ended:
+            try:
+                self._process.wait(_LOOK)
+                has_ended = True
+            except subprocess.TimeoutExpired:
+                pass
+            was_told = was_told or self._tell_end()
+
+    def _tell_end(self) -> bool:
+        """Let the log say how the deployment ended, once it has."""
+        try:
+            found = status_now(self._where) if self.status_is_new else None
+        except Refused:
+            return False
+        if found is None or found.status is State.DOING:
+            return False
+        log.info("The deployment of %s %s", found.servername, _how_it_ended(found))
+        return True
+
+
+def _how_it_ended(status: Status) -> str:
+    if status.status is State.DONE:
+        return "is done."
+    return f"ended with an error: {status.message} {status.detail or ''}".rstrip()
 
 
 def status_identity(where: RunDirectory) -> StatusIdentity | None:

@@ -12,6 +12,7 @@ import pytest
 from tests.agent_process import CONFIGDRIVE, Agent, Ended, digest, request_for
 from tests.disk.conftest import MakeLoop, serve
 from tests.misbehaving_server import MisbehavingServer, Serve
+from tests.ova_samples import DESCRIPTOR, archive, ova, ovf, stream_optimised
 from tests.small_images import MIB, gpt_image, mbr_image, put, qcow2, random_file, tool
 
 HTML = b"<!DOCTYPE html><html><body><h1>Not found</h1></body></html>" + b" " * 1000
@@ -168,6 +169,26 @@ def test_image_too_large_is_not_downloaded(
     endless = Serve(raw_gpt.read_bytes(), cut_after=256 << 10, end="stall")
     ended = agent.deploy(request_for(server.on("/image", endless), small, "raw"))
     assert "larger than device" in ended.message
+
+
+@pytest.mark.parametrize("staging", ["memory", "stream"])
+def test_what_the_beginning_of_an_archive_tells_is_not_waited_for(
+    agent: Agent, server: MisbehavingServer, raw_gpt: Path, tmp_path: Path, staging: str
+) -> None:
+    small = random_file(tmp_path / "small", 64 * MIB)
+    child = DESCRIPTOR.replace(b"ffffffff", b"7b0a4f1d")
+    vmdk = stream_optimised(raw_gpt.read_bytes())
+    two = archive({"box.ovf": ovf(disks=2), "box-disk1.vmdk": vmdk})
+    cases = (
+        (ova(vmdk), f"has a size of {96 * MIB} bytes which is larger than device of {64 * MIB} bytes"),
+        (ova(stream_optimised(bytes(4 * MIB), descriptor=child)), "its disk has a parent"),
+        (two, "Bad format image"),
+    )
+    for body, words in cases:
+        url = server.on("/image", Serve(body.ljust(1 * MIB, b"\0"), cut_after=256 << 10, end="stall"))
+        with unchanged(small):
+            ended = agent.deploy(request_for(url, small, "ova", options={"staging": staging}))
+        assert (ended.code, words in ended.message) == (3, True), ended.people
 
 
 @pytest.mark.parametrize("kind", ["qcow2", "raw"])

@@ -230,6 +230,31 @@ def test_a_failure_is_told_as_documented(open_server: Server, request_to_file: d
     assert open_server.wait_for("error")["message"].startswith("Bad sha256 for downloaded file, got : ")
 
 
+def test_the_log_tells_how_each_deployment_ended(
+    open_server: Server, request_to_file: dict[str, Any], slow_request: dict[str, Any]
+) -> None:
+    assert open_server.process.stderr is not None
+    # Each line only appears in its turn: who waits for the next has seen the deployment before to its end.
+    lines = iter(open_server.process.stderr)
+    with ThreadPoolExecutor(1) as pool:
+
+        def told(beginning: str) -> str:
+            return pool.submit(lambda: next(line for line in lines if line.startswith(beginning))).result(60)
+
+        open_server.post(request_to_file)
+        assert told("The deployment") == f"The deployment of {NAME} is done.\n"
+        open_server.wait_for("done")
+        open_server.post(request_to_file | {"checkSum": "0" * 64})
+        assert "ended with an error: Bad sha256 for downloaded file, got : " in told("The deployment")
+        open_server.post(slow_request)
+        os.kill(int((open_server.run_directory / "lock").read_text()), signal.SIGKILL)
+        assert "The agent ended before the deployment did." in told("The deployment")
+        assert not Path(
+            f"/proc/{open_server.process.pid}/task/{open_server.process.pid}/children"
+        ).read_text()
+        open_server.process.kill()
+
+
 def test_a_target_that_is_not_there_is_told_by_the_status(
     open_server: Server, request_to_file: dict[str, Any], tmp_path: Path
 ) -> None:

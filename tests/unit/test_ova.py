@@ -14,11 +14,13 @@ from agent.fetch.stream_spool import Stopped, StreamSpool
 from agent.images.arriving import open_arriving_ova
 from agent.images.errors import BadFormat, UnsafeImage
 from agent.images.ova.archive import Member
+from agent.images.ova.beginning import disk_size_by
 from agent.images.ova.package import disk_in
 from agent.images.ova.passing import PassingArchive
 from partitioning.byte_access import BytesReader
 from partitioning.errors import ExplainedError
-from tests.ova_samples import archive, manifest, ova, ovf
+from tests.ova_samples import archive, manifest, ova, ovf, stream_optimised
+from tests.small_images import MIB
 
 DISK = b"KDMV and so on" * 1000
 NAME = "box-disk1.vmdk"
@@ -356,3 +358,21 @@ def test_a_map_of_holes_as_large_as_a_disk() -> None:
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_the_size_of_the_disk_is_told_by_the_beginning() -> None:
+    """As soon as the disk's own header is there; nothing is wrong with what has not come yet."""
+    disk = stream_optimised(bytes(3 * MIB))
+    data = ova(disk)
+    told = data.index(disk[:512]) + 512 * 21  # the header, and where a descriptor may be
+    for length in (*range(0, 3 * 512, 64), *range(told - 8, told)):
+        assert disk_size_by(data[:length]) is None, length
+    assert {disk_size_by(data[:length]) for length in (told, 64 << 10, len(data))} == {3 * MIB}
+
+
+def test_a_beginning_that_does_not_tell() -> None:
+    disk = stream_optimised(bytes(MIB))
+    late = archive({"box-disk1.vmdk": disk, "box.ovf": ovf()})
+    assert disk_size_by(late[: 64 << 10]) is None
+    assert disk_size_by(archive({"box.ovf": ovf("other.vmdk"), "box-disk1.vmdk": disk})[: 64 << 10]) is None
+    assert disk_size_by(archive({"box.ovf": ovf().ljust(70_000), "box-disk1.vmdk": disk})[: 64 << 10]) is None

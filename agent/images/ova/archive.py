@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.images.errors import PUBLISH_AGAIN, BadFormat, UnsafeImage
@@ -28,6 +29,14 @@ class Member:
 
 def members_of(file: ByteReader) -> dict[str, Member]:
     """Give the files in the archive by their names. Raises BadFormat, and UnsafeImage."""
+    return {member.name: member for member in each_member(file)}
+
+
+def each_member(file: ByteReader) -> Iterator[Member]:
+    """Yield the files in the archive in their order, each when its header has been read.
+
+    Raises BadFormat, UnsafeImage, and what reading ``file`` raises.
+    """
     members: dict[str, Member] = {}
     try:
         stream = _Stream(file)
@@ -35,11 +44,12 @@ def members_of(file: ByteReader) -> dict[str, Member]:
             for number, found in enumerate(archive):
                 if number == MOST_MEMBERS:
                     raise BadFormat(f"The archive holds more than {number} files.", hint=EXPORT)
-                add_member(members, found, file.size)
+                member = add_member(members, found, file.size)
+                if member is not None:
+                    yield member
         require_end(stream.last_read)
     except TARFILE_RAISES as error:
         raise BadFormat("The archive (tar) is damaged or was cut short.", hint=PUBLISH_AGAIN) from error
-    return members
 
 
 def require_end(last_read: bytes) -> None:
