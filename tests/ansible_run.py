@@ -125,3 +125,14 @@ def inventory_of(hosts: Mapping[str, Mapping[str, Any]], **variables: Any) -> Ma
     return {
         "all": {"hosts": dict(hosts), "vars": {"ansible_python_interpreter": "/usr/bin/python3", **variables}}
     }
+
+
+def read_until(process: "subprocess.Popen[bytes]", text: str) -> str:
+    """Read what is shown up to the line with ``text``."""
+    assert process.stdout is not None
+    shown = ""
+    for line in process.stdout:
+        shown += line.decode()
+        if text in shown:
+            return shown
+    raise AssertionError(shown)

@@ -6,7 +6,7 @@
         assert len(server.seen("/image")) == 2
 
 Each request to a path takes the next act of its script; the last one is repeated. An act is ``Serve``,
-``Redirect``, ``Raw``, or any callable that takes a ``Client``.
+``Held``, ``Redirect``, ``Raw``, or any callable that takes a ``Client``.
 """
 
 import contextlib
@@ -139,6 +139,24 @@ class Serve:
                 client.pause(self.pause)
         if self.chunked and complete:
             client.send(b"0\r\n\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Answers with the beginning of ``body``, and goes on, too slowly to end, until ``go`` is set."""
+
+    body: bytes
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, client: Client) -> None:
+        client.send(head(200, {"Content-Length": str(len(self.body))}))
+        at = min(256 << 10, len(self.body) // 2)
+        client.send(self.body[:at])
+        while not self.go.is_set():
+            client.send(self.body[at : at + 1])
+            at += 1
+            client.pause(0.1)
+        client.send(self.body[at:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,19 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from distribution.single_file import build_single_file
 from testbed.cache import Cache
-from testbed.file_server import FileServer
 
 from agent.version import VERSION
 from tests.agent_process import SSH_KEY, digest, with_sum
-from tests.ansible_run import AGENT, CHECKOUT, COLLECTION, Control, inventory_of
+from tests.ansible_run import AGENT, CHECKOUT, COLLECTION, Control, inventory_of, read_until
 from tests.disk.conftest import serve
-from tests.misbehaving_server import MisbehavingServer
+from tests.misbehaving_server import Held, MisbehavingServer
 from tests.small_images import MIB, random_file
 
 SECRETS = ("geheim-user", "geheim-query", "geheim-header", "geheim-data")
@@ -26,8 +25,6 @@ USER_DATA = f"#!/bin/sh\necho '{SECRETS[3]}' \\n\n"
 LOCAL = {"ansible_connection": "local"}
 TASK = "Deploy"
 ROLE_TASK = "Deploy the image"
-# Bytes a second: an image of 35 MB takes some seconds.
-SLOW = 8_000_000
 
 
 @pytest.fixture
@@ -41,9 +38,9 @@ def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def slow_server(qcow2_gpt: Path) -> Iterator[FileServer]:
-    with FileServer(qcow2_gpt.parent, bytes_per_second=SLOW) as server:
-        yield server
+def held(qcow2_gpt: Path) -> Held:
+    """The image, which does not come to its end before it is let go."""
+    return Held(qcow2_gpt.read_bytes())
 
 
 def play_of(arguments: Mapping[str, Any], **more: Any) -> list[Mapping[str, Any]]:
@@ -207,9 +204,9 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def test_a_deployment_outlives_ansible_and_is_found_again(
-    control: Control, slow_server: FileServer, qcow2_gpt: Path, disk: Path
+    control: Control, server: MisbehavingServer, held: Held, qcow2_gpt: Path, disk: Path
 ) -> None:
-    url = slow_server.url(qcow2_gpt.name, host="127.0.0.1")
+    url = server.on("/image", held)
     asked = arguments_for(url, disk, **sums(qcow2_gpt))
     hosts = inventory_of({"web1": LOCAL})
     process = control.start(play_of(asked), hosts)
@@ -225,11 +222,13 @@ def test_a_deployment_outlives_ansible_and_is_found_again(
     would = control.play(play_of(asked), hosts, "--check")
     assert would.result("web1", TASK)["changed"] is False
 
-    again = control.play(play_of(asked), hosts)
+    process = control.start(play_of(asked), hosts)
+    shown = read_until(process, "being carried out here already")
+    held.go.set()
+    again = control.end(process, shown)
     assert again.code == 0, again.shown
     result = again.result("web1", TASK)
     assert (result["changed"], result["status"]["startedAt"]) == (True, began["startedAt"])
-    assert "being carried out here already" in again.shown
 
     after = control.play(play_of(asked), hosts)
     result = after.result("web1", TASK)
@@ -248,9 +247,9 @@ def test_without_a_sum_it_is_deployed_again(
 
 
 def test_a_deployment_that_a_person_started_is_left_alone(
-    control: Control, slow_server: FileServer, qcow2_gpt: Path, disk: Path, tmp_path: Path
+    control: Control, server: MisbehavingServer, held: Held, qcow2_gpt: Path, disk: Path, tmp_path: Path
 ) -> None:
-    url = slow_server.url(qcow2_gpt.name, host="127.0.0.1")
+    url = server.on("/image", held)
     environment = {**os.environ, "BYOI_AGENT_RUN_DIR": str(tmp_path / "run"), "PYTHONPATH": str(CHECKOUT)}
     words = [*AGENT, "deploy", "--url", url, "--type", "qcow2", "--disk", str(disk), "--yes"]
     with subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL) as person:
@@ -267,26 +266,27 @@ def unsteady(tmp_path: Path) -> Control:
 
 
 def test_a_lost_connection_is_made_again(
-    unsteady: Control, slow_server: FileServer, qcow2_gpt: Path, disk: Path, tmp_path: Path
+    unsteady: Control, server: MisbehavingServer, held: Held, qcow2_gpt: Path, disk: Path, tmp_path: Path
 ) -> None:
-    url = slow_server.url(qcow2_gpt.name, host="127.0.0.1")
+    url = server.on("/image", held)
     asked = arguments_for(url, disk, **sums(qcow2_gpt))
     process = unsteady.start(play_of(asked), inventory_of({"web1": {"ansible_connection": "unsteady"}}))
     wait_until(lambda: is_downloading(unsteady), process)
     (tmp_path / "lost").touch()
     wait_until((tmp_path / "lost.seen").exists, process)
     (tmp_path / "lost").unlink()
-    shown = process.communicate()[0].decode()
-    assert process.returncode == 0, shown
+    shown = read_until(process, "The connection is back.")
+    held.go.set()
+    played = unsteady.end(process, shown)
+    assert played.code == 0, shown
     assert "The connection is lost; the deployment goes on." in shown
-    assert "The connection is back." in shown
-    assert "changed=1 " in shown
+    assert played.result("web1", TASK)["changed"] is True
 
 
 def test_a_server_out_of_reach_is_unreachable_and_deploys_on(
-    unsteady: Control, slow_server: FileServer, qcow2_gpt: Path, disk: Path, tmp_path: Path
+    unsteady: Control, server: MisbehavingServer, held: Held, qcow2_gpt: Path, disk: Path, tmp_path: Path
 ) -> None:
-    url = slow_server.url(qcow2_gpt.name, host="127.0.0.1")
+    url = server.on("/image", held)
     asked = arguments_for(url, disk, **sums(qcow2_gpt), reconnect_timeout=1)
     hosts = inventory_of({"web1": {"ansible_connection": "unsteady"}})
     process = unsteady.start(play_of(asked), hosts)
@@ -296,6 +296,7 @@ def test_a_server_out_of_reach_is_unreachable_and_deploys_on(
     assert process.returncode == 4, shown
     assert "run the playbook again to find out how it ends" in shown
     (tmp_path / "lost").unlink()
+    held.go.set()
     assert unsteady.play(play_of(asked), hosts).result("web1", TASK)["message"] == "done"
 
 

@@ -22,7 +22,7 @@ from testbed.rescue_iso import build_iso
 from testbed.server_config import Disk, ServerConfig
 from testbed.vm import VirtualServer
 
-from tests.ansible_run import Control, Play
+from tests.ansible_run import Control, Play, read_until
 
 pytestmark = pytest.mark.vm
 
@@ -112,17 +112,6 @@ def cutting(sockets: Path) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def read_until(process: "subprocess.Popen[bytes]", text: str) -> str:
-    """Read what is shown up to the line with ``text``."""
-    assert process.stdout is not None
-    shown = ""
-    for line in process.stdout:
-        shown += line.decode()
-        if text in shown:
-            return shown
-    raise AssertionError(shown)
 
 
 def host_keys(key: KeyPair) -> dict[str, object]:
