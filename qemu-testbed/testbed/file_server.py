@@ -125,11 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send_body(self, content: IO[bytes], span: _Span) -> None:
-        link, start = self._own.link, span.start
-        if link is not None:
-            link.begin()
+        start = span.start
+        if self._own.link is not None:
+            self._own.link.begin()
         while start < span.end:
             chunk = min(_CHUNK, span.end - start)
+            link = self._own.link
             if link is not None:
                 link.wait_for(chunk)
             self._send_chunk(content, _Span(start, start + chunk))
@@ -180,6 +181,10 @@ class FileServer:
     def url(self, name: str, *, host: str = HOST_SEEN_FROM_GUEST) -> str:
         """The address of a file, by default as a guest sees it."""
         return f"http://{host}:{self.port}/{quote(name)}"
+
+    def lift_limit(self) -> None:
+        """Send the rest as fast as it is taken."""
+        self._server.link = None
 
     def wait(self) -> None:
         """Serve until the thread ends, which is to say until interrupted."""
