@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,12 +128,17 @@ def inventory_of(hosts: Mapping[str, Mapping[str, Any]], **variables: Any) -> Ma
     }
 
 
-def read_until(process: "subprocess.Popen[bytes]", text: str) -> str:
+def read_until(process: "subprocess.Popen[bytes]", text: str, *, timeout: float = 300) -> str:
     """Read what is shown up to the line with ``text``."""
     assert process.stdout is not None
     shown = ""
-    for line in process.stdout:
-        shown += line.decode()
-        if text in shown:
-            return shown
+    limit = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
+    limit.start()
+    try:
+        for line in process.stdout:
+            shown += line.decode()
+            if text in shown:
+                return shown
+    finally:
+        limit.cancel()
     raise AssertionError(shown)

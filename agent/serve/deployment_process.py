@@ -19,8 +19,11 @@ from partitioning.command import start_apart
 REBOOT_DELAY = 30
 """Seconds from ``done`` to the reboot: a client that polls gets to see it."""
 
-_LOOK = 1.0
+_LOOK = 0.2
 """Seconds between two looks at whether it has come to its end: after that it may wait for the reboot."""
+
+_MOST_CHARACTERS = 500
+"""Of what the log says of an error; the status has all."""
 
 StatusIdentity = tuple[int, int]
 
@@ -68,6 +71,7 @@ class DeploymentProcess:
         self._process = process
         self._where = where
         self._before = before
+        self._started_at: str | None = None
         threading.Thread(target=self._follow, name="deployment", daemon=True).start()
 
     @property
@@ -101,23 +105,36 @@ class DeploymentProcess:
             except subprocess.TimeoutExpired:
                 pass
             was_told = was_told or self._tell_end()
+        if not was_told:
+            log.info(
+                "A deployment ended with exit code %d; its status was erased, or it had none.", self.exit_code
+            )
 
     def _tell_end(self) -> bool:
-        """Let the log say how the deployment ended, once it has."""
-        try:
-            found = status_now(self._where) if self.status_is_new else None
-        except Refused:
-            return False
+        """Let the log say how the deployment ended, once its status does."""
+        found = self._own_status()
         if found is None or found.status is State.DOING:
             return False
         log.info("The deployment of %s %s", found.servername, _how_it_ended(found))
         return True
 
+    def _own_status(self) -> Status | None:
+        """Give the status, unless another deployment's stands in its place."""
+        is_running = run_lock.owner(self._where.lock) == self._process.pid
+        try:
+            found = status_now(self._where) if self.status_is_new else None
+        except Refused:
+            return None
+        if found is not None and found.status is State.DOING and is_running:
+            self._started_at = found.started_at
+        is_own = found is not None and self._started_at in (None, found.started_at)
+        return found if is_own else None
+
 
 def _how_it_ended(status: Status) -> str:
     if status.status is State.DONE:
         return "is done."
-    return f"ended with an error: {status.message} {status.detail or ''}".rstrip()
+    return f"ended with an error: {status.message} {status.detail or ''}".rstrip()[:_MOST_CHARACTERS]
 
 
 def status_identity(where: RunDirectory) -> StatusIdentity | None:

@@ -126,12 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_body(self, content: IO[bytes], span: _Span) -> None:
         start = span.start
-        if self._own.link is not None:
-            self._own.link.begin()
+        if (link := self._own.link) is not None:
+            link.begin()
         while start < span.end:
             chunk = min(_CHUNK, span.end - start)
-            link = self._own.link
-            if link is not None:
+            if (link := self._own.link) is not None:
                 link.wait_for(chunk)
             self._send_chunk(content, _Span(start, start + chunk))
             start += chunk

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -233,26 +233,40 @@ def test_a_failure_is_told_as_documented(open_server: Server, request_to_file: d
 def test_the_log_tells_how_each_deployment_ended(
     open_server: Server, request_to_file: dict[str, Any], slow_request: dict[str, Any]
 ) -> None:
-    assert open_server.process.stderr is not None
-    # Each line only appears in its turn: who waits for the next has seen the deployment before to its end.
-    lines = iter(open_server.process.stderr)
-    with ThreadPoolExecutor(1) as pool:
+    said: list[str] = []
 
-        def told(beginning: str) -> str:
-            return pool.submit(lambda: next(line for line in lines if line.startswith(beginning))).result(60)
+    def listen() -> None:
+        assert open_server.process.stderr is not None
+        for line in open_server.process.stderr:
+            said.append(line)
 
-        open_server.post(request_to_file)
-        assert told("The deployment") == f"The deployment of {NAME} is done.\n"
-        open_server.wait_for("done")
-        open_server.post(request_to_file | {"checkSum": "0" * 64})
-        assert "ended with an error: Bad sha256 for downloaded file, got : " in told("The deployment")
-        open_server.post(slow_request)
+    threading.Thread(target=listen, daemon=True).start()
+
+    def ended(request: dict[str, Any], *, by: Callable[[], object] = lambda: None) -> str:
+        """Deploy, and wait for one more line."""
+        before = len(ends())
+        # The lock may be held for a moment after the status has told the end.
+        wait_until_value(
+            lambda: {"code": open_server.post(request).status_code}, lambda found: found["code"] == 200, 30
+        )
+        by()
+        found = wait_until_value(lambda: {"ends": ends()}, lambda found: len(found["ends"]) > before, 60)
+        return str(found["ends"][before])
+
+    def ends() -> list[str]:
+        return [line for line in said if line.startswith(("The deployment", "A deployment"))]
+
+    def kill() -> None:
         os.kill(int((open_server.run_directory / "lock").read_text()), signal.SIGKILL)
-        assert "The agent ended before the deployment did." in told("The deployment")
-        assert not Path(
-            f"/proc/{open_server.process.pid}/task/{open_server.process.pid}/children"
-        ).read_text()
-        open_server.process.kill()
+
+    assert ended(request_to_file) == f"The deployment of {NAME} is done.\n"
+    wrong = request_to_file | {"checkSum": "0" * 64}
+    assert "ended with an error: Bad sha256 for downloaded file, got : " in ended(wrong)
+    assert "The agent ended before the deployment did." in ended(slow_request, by=kill)
+    # Its status is erased before anybody can look.
+    stopped = ended(slow_request, by=lambda: open_server.call("DELETE"))
+    assert "The deployment was interrupted." in stopped or "with exit code 143;" in stopped
+    assert len(ends()) == 4
 
 
 def test_a_target_that_is_not_there_is_told_by_the_status(
@@ -263,14 +277,16 @@ def test_a_target_that_is_not_there_is_told_by_the_status(
     assert open_server.wait_for("error")["message"] != "starting"
 
 
-def test_no_child_is_left_over(open_server: Server, request_to_file: dict[str, Any]) -> None:
-    open_server.post(request_to_file)
-    open_server.wait_for("done")
-    children = Path(f"/proc/{open_server.process.pid}/task/{open_server.process.pid}/children")
-    deadline = time.monotonic() + 20
-    while children.read_text().split():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_no_child_is_left_over(open_server: Server, slow_request: dict[str, Any]) -> None:
+    def children() -> dict[str, list[str]]:
+        """Each thread's own, whichever has started them."""
+        lists = Path(f"/proc/{open_server.process.pid}/task").glob("*/children")
+        return {"pids": [pid for file in lists for pid in file.read_text().split()]}
+
+    open_server.post(slow_request)
+    assert children()["pids"]
+    open_server.call("DELETE")
+    wait_until_value(children, lambda found: not found["pids"], 20)
 
 
 def test_names(tmp_path: Path, request_to_file: dict[str, Any]) -> None:

@@ -300,6 +300,7 @@ def test_a_footer_that_does_not_fit(files: dict[str, bytes]) -> None:
         data = bytearray(whole)
         struct.pack_into("<I", data, footer + offset, value)
         refused_on_its_way(bytes(data), "its footer does not fit its header")
+        refused(bytes(data), "its footer does not fit its header")
     refused_on_its_way(whole + bytes(512), "its footer does not fit its header")
     data = bytearray(whole)
     (directory,) = struct.unpack_from("<Q", data, footer + 56)

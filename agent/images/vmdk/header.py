@@ -78,11 +78,14 @@ def read_header(file: ByteReader) -> VmdkHeader:
     """Read the header, or the footer that completes it. Raises BadFormat, and UnsafeImage."""
     fields = _Fields(_read(file, 0))
     _refuse_parent(file, fields)
-    if fields.directory == _AT_END:
-        fields = _Fields(_read(file, file.size - _FOOTER_FROM_END))
-        if fields.directory == _AT_END:
-            raise damaged("its footer does not say where its tables are")
-    return _header(fields)
+    if fields.directory != _AT_END:
+        return _header(fields)
+    footer = _Fields(_read(file, file.size - _FOOTER_FROM_END))
+    if footer.directory == _AT_END:
+        raise damaged("its footer does not say where its tables are")
+    if _geometry(_header(footer)) != _geometry(_header(fields)):
+        raise damaged("its footer does not fit its header")
+    return _header(footer)
 
 
 def read_first_header(file: ByteReader) -> VmdkHeader:
