@@ -436,6 +436,20 @@ def test_of_a_fleet_one_fails_and_the_others_are_deployed(
         assert f'"hostname": "{host}"'.encode() in disks[host].read_bytes()[-3 * MIB :]
 
 
+def test_a_server_that_falls_silent_is_not_waited_for_for_ever(control: Control, tmp_path: Path) -> None:
+    """As one does that goes down without closing its connections. What ssh does then: see ssh_config(5)."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\ncase $* in *ServerAliveInterval=*) exit 255;; esac\nexec sleep 600\n")
+    ssh.chmod(0o755)
+    host = {"ansible_host": "192.0.2.1", "ansible_ssh_executable": str(ssh)}
+    arguments = {"state": "stopped", "boot_id": "0" * 36, "timeout": 20}
+    task = {"name": TASK, "byoi.agent.byoi_wait_for_system": arguments}
+    process = control.start(
+        [{"hosts": "all", "gather_facts": False, "tasks": [task]}], inventory_of({"web1": host})
+    )
+    assert control.end(process, timeout=60).code == 0
+
+
 def test_it_can_be_built_installed_and_looked_up(control: Control, tmp_path: Path) -> None:
     control.run("ansible-galaxy", "collection", "build", COLLECTION, "--output-path", tmp_path)
     built = tmp_path / f"byoi-agent-{VERSION}.tar.gz"

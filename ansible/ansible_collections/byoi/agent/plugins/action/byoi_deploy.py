@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.byoi.agent.plugins.plugin_utils import outcome
 from ansible_collections.byoi.agent.plugins.plugin_utils.narrator import Narrator
-from ansible_collections.byoi.agent.plugins.plugin_utils.patient import Patient
+from ansible_collections.byoi.agent.plugins.plugin_utils.patient import Patient, notice_silence
 from ansible_collections.byoi.agent.plugins.plugin_utils.request import (
     ARGUMENTS,
     NoText,
@@ -65,6 +65,7 @@ class ActionModule(ActionBase):
         # Not raised on: Ansible would show the lines of the playbook, and what stands there may be secret.
         except (NoText, AnsibleActionFail) as error:
             return {**result, "failed": True, "msg": str(error), "exit_code": 2}
+        notice_silence(self._connection)
         try:
             return {**result, **self._deploy()}
         except _ModuleFailed as failure:

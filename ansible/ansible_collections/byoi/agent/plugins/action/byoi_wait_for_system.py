@@ -7,7 +7,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.byoi.agent.plugins.plugin_utils.patient import reset
+from ansible_collections.byoi.agent.plugins.plugin_utils.patient import notice_silence, reset
 from ansible_collections.byoi.agent.plugins.plugin_utils.reboot_wait import Over, RebootWait
 from ansible_collections.byoi.agent.plugins.plugin_utils.system import QUESTION, System, read
 
@@ -38,6 +38,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(error)}
         if self._task.check_mode:
             return {**result, "skipped": True, "msg": "In check mode no server reboots."}
+        notice_silence(self._connection)
         wait = RebootWait(
             boot_id=arguments["boot_id"],
             timeout=arguments["timeout"],

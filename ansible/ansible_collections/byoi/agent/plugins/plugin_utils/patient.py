@@ -12,12 +12,25 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 Answer = TypeVar("Answer")
 
 _PAUSE = 3.0
+_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 
 
 def reset(connection: object) -> None:
     """Forget a connection that is kept open; the next command makes a new one."""
     with contextlib.suppress(AttributeError, OSError, AnsibleError):
         connection.reset()  # type: ignore[attr-defined] # some kinds of connection have none
+
+
+def notice_silence(connection: object) -> None:
+    """Let ssh give up a connection on which nothing comes any more: a server that goes down may not close it.
+
+    Without that a command waits until the system does so, after hours. ssh takes the first of two values, so
+    what somebody has set counts.
+    """
+    with contextlib.suppress(AttributeError, KeyError, AnsibleError):  # other kinds of connection
+        given = connection.get_option("ssh_extra_args") or ""  # type: ignore[attr-defined]
+        connection.set_option("ssh_extra_args", f"{given} {_ALIVE}".strip())  # type: ignore[attr-defined]
+        reset(connection)  # one that is kept open goes by what it was begun with
 
 
 class Patient:
