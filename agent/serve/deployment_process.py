@@ -20,7 +20,7 @@ REBOOT_DELAY = 30
 """Seconds from ``done`` to the reboot: a client that polls gets to see it."""
 
 _LOOK = 0.2
-"""Seconds between two looks at whether it has come to its end: after that it may wait for the reboot."""
+"""Seconds between two looks at the status: it tells the end, and the process then waits for the reboot."""
 
 _MOST_CHARACTERS = 500
 """Of what the log says of an error; the status has all."""

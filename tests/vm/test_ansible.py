@@ -161,9 +161,10 @@ def test_three_servers_in_one_run_of_which_one_fails(
     url = image_server.url(cloud_image.path.name)
     plays = playbook(cloud_image, url, user_key, tmp_path / "before_reboot.json")
     process = control.start(plays, inventory, "-vvv")
-    shown = read_until(process, "Downloading the image")
+    shown = read_until(process, "Downloading the image", timeout=SECONDS * 2)
     with cutting(sockets):
-        shown += read_until(process, "The connection is lost; the deployment goes on.")
+        lost = "The connection is lost; the deployment goes on."
+        shown += read_until(process, lost, timeout=SECONDS * 2)
     played = control.end(process, shown, timeout=SECONDS * 2)
     assert played.code == 2, played.shown
     assert "The connection is back." in played.shown

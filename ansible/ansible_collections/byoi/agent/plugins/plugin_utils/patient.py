@@ -13,6 +13,8 @@ Answer = TypeVar("Answer")
 
 _PAUSE = 3.0
 _ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+_LAST_WORDS = ("ssh_extra_args", "sftp_extra_args", "scp_extra_args")
+"""Ansible's options for what it puts behind all other words of a command."""
 
 
 def reset(connection: object) -> None:
@@ -28,8 +30,9 @@ def notice_silence(connection: object) -> None:
     what somebody has set counts.
     """
     with contextlib.suppress(AttributeError, KeyError, AnsibleError):  # other kinds of connection
-        given = connection.get_option("ssh_extra_args") or ""  # type: ignore[attr-defined]
-        connection.set_option("ssh_extra_args", f"{given} {_ALIVE}".strip())  # type: ignore[attr-defined]
+        for option in _LAST_WORDS:
+            given = connection.get_option(option) or ""  # type: ignore[attr-defined]
+            connection.set_option(option, f"{given} {_ALIVE}".strip())  # type: ignore[attr-defined]
         reset(connection)  # one that is kept open goes by what it was begun with
 
 
